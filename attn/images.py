@@ -1,0 +1,230 @@
+"""Any picture a stranger brings, as the upright RGB photograph the network should see.
+
+Pillow is offered a short list of formats only, the size is checked before a pixel is decoded, and
+whatever goes wrong inside a decoder leaves here as one plain sentence.
+"""
+
+import contextlib
+import io
+import math
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
+READABLE = "JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF"
+# Four bytes a pixel while it is decoded: 256 MB for the largest picture, one at a time.
+MAX_PIXELS = 64_000_000
+# The network sees about a thousand pixels a side at most; more only costs time and memory.
+WORKING_PIXELS = 4_000_000
+# Of a stream that cannot seek, more than this is not read.
+MAX_BYTES = 256 * 1024 * 1024
+
+# One picture is decoded at a time: it bounds memory, and `catch_warnings` is not thread-safe.
+_decoding = threading.Lock()
+
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+
+ImageSource = str | Path | bytes | BinaryIO | Image.Image | NDArray[Any]
+
+
+class ImageError(ValueError):
+    """A picture that cannot be used; the message is one sentence for the person who brought it."""
+
+
+def open_image(source: ImageSource) -> Image.Image:
+    """The picture in `source`, upright, as 8-bit RGB.
+
+    `source` is a path, the bytes of a file, a binary file object, a PIL image, or an array: (H, W) grey or
+    (H, W, 1 | 2 | 3 | 4) grey, grey + alpha, RGB, RGB + alpha; bool, uint8 0–255, uint16 0–65535, or floating
+    point 0–1 (0–255 when a value is above 1).
+
+    EXIF orientation is applied, transparency is laid on white, 16-bit and floating-point greys are scaled to
+    8 bits, and of an animation the first frame is taken. A picture above `WORKING_PIXELS` comes back reduced
+    by a whole factor to below it. The source is left as it was. Raises ImageError.
+    """
+    if isinstance(source, np.ndarray):
+        source = _from_array(source)
+    with contextlib.ExitStack() as opened:
+        opened.enter_context(_decoding)
+        if isinstance(source, Image.Image):
+            image = source
+        else:
+            stream = _stream(source, opened)
+            head = stream.read(32)
+            if not head:
+                raise ImageError("The file is empty.")
+            stream.seek(0)
+            with _one_sentence(_unreadable(head)):
+                image = opened.enter_context(Image.open(stream, formats=FORMATS))
+        _check_size(*image.size)
+        with _one_sentence(f"The {image.format or 'given'} picture is damaged or cut short and cannot be read."):
+            factor = _reduction(*image.size)
+            # JPEG can decode straight to 1/2, 1/4 or 1/8 of its size; other formats ignore this.
+            image.draft(image.mode, (max(1, image.width // factor), max(1, image.height // factor)))
+            image.load()
+            return _upright(_flat(image), image)
+
+
+@contextlib.contextmanager
+def _one_sentence(sentence: str) -> Iterator[None]:
+    """Turns whatever Pillow raises into ImageError with this sentence, and keeps Pillow's warnings in.
+
+    Decoders fed with damaged files raise nearly anything: OSError, SyntaxError, struct.error, IndexError,
+    MemoryError. So this is the one place that catches every Exception.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except ImageError:
+            raise
+        except Image.DecompressionBombError as error:
+            raise ImageError(_too_large("more than 100")) from error
+        except Exception as error:
+            raise ImageError(sentence) from error
+
+
+def _too_large(millions: str) -> str:
+    return f"The picture has {millions} million pixels; at most {MAX_PIXELS // 10**6} million are read."
+
+
+def _unreadable(head: bytes) -> str:
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
+        return "HEIC photographs cannot be read here: please save it as JPEG or PNG first."
+    return f"The file is not a picture that can be read here, or it is damaged: please bring {READABLE}."
+
+
+def _check_size(width: int, height: int) -> None:
+    if width < 1 or height < 1:
+        raise ImageError(f"The picture is empty: {width} × {height} pixels.")
+    if width * height > MAX_PIXELS:
+        raise ImageError(_too_large(f"{width} × {height}, that is {round(width * height / 1e6)}"))
+
+
+def _reduction(width: int, height: int) -> int:
+    """The smallest whole factor that brings the picture to `WORKING_PIXELS` or below."""
+    return max(1, math.ceil(math.sqrt(width * height / WORKING_PIXELS)))
+
+
+def _stream(source: str | Path | bytes | BinaryIO, opened: contextlib.ExitStack) -> BinaryIO:
+    """A seekable stream at the file's beginning, closed with `opened` if it was opened here."""
+    if isinstance(source, str | Path):
+        path = Path(source)
+        try:
+            if not path.is_file():
+                raise ImageError(f"There is no picture file named {path.name or path}.")
+            return opened.enter_context(path.open("rb"))
+        except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+            if isinstance(error, ImageError):
+                raise
+            raise ImageError("The picture file cannot be opened.") from error
+    if isinstance(source, bytes | bytearray | memoryview):
+        return io.BytesIO(source)
+    if not hasattr(source, "read"):
+        raise ImageError(f"Expected a picture file, its bytes, a PIL image or an array, got {type(source).__name__}.")
+    if source.seekable():
+        source.seek(0)
+        return source
+    data = source.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ImageError(f"The picture file is larger than {MAX_BYTES // 2**20} MB.")
+    return io.BytesIO(data)
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    """`image` as RGB on white, at most `WORKING_PIXELS`; worked in strips, so that only a strip is ever copied."""
+    width, height = image.size
+    factor = _reduction(width, height)
+    rows = factor * max(1, WORKING_PIXELS // (width * factor))
+    tones = _tones(image)
+    flat = Image.new("RGB", (math.ceil(width / factor), math.ceil(height / factor)))
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        if tones:
+            strip = Image.fromarray(_to_uint8(np.asarray(strip), *tones))
+        flat.paste(_on_white(strip).reduce(factor), (0, top // factor))
+    return flat
+
+
+def _tones(image: Image.Image) -> tuple[float, float] | None:
+    """The values that become black and white, for modes of more than 8 bits a channel; None for all others.
+
+    A file does not say what its numbers mean, so the smallest usual range that holds them all is taken
+    (0–1, 0–255, 0–65535), or else their own minimum and maximum.
+    """
+    if image.mode.startswith("I;16"):
+        return 0.0, 65535.0
+    if image.mode not in ("I", "F"):
+        return None
+    low, high = image.getextrema()
+    return _usual_range(float(low), float(high), (1, 255) if image.mode == "F" else (255, 65535))
+
+
+def _usual_range(low: float, high: float, tops: tuple[int, ...]) -> tuple[float, float]:
+    fitting = [float(top) for top in tops if low >= 0 and high <= top]
+    return (0.0, fitting[0]) if fitting else (low, high)
+
+
+def _to_uint8(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    """`values` scaled linearly so that `low` is 0 and `high` is 255; a flat picture becomes black."""
+    if not np.isfinite(values).all():
+        raise ImageError("The picture holds NaN or infinite values.")
+    span = high - low or 1.0
+    return np.rint((values.astype(np.float64) - low) * (255.0 / span)).astype(np.uint8)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    rgba = image.convert("RGBA")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(rgba, mask=rgba.getchannel("A"))
+    return white
+
+
+def _upright(picture: Image.Image, original: Image.Image) -> Image.Image:
+    """`picture` turned as the EXIF orientation of `original` asks."""
+    # A photograph whose EXIF cannot be read is still a photograph.
+    with contextlib.suppress(Exception):
+        turn = _UPRIGHT.get(original.getexif().get(_ORIENTATION_TAG, 1))
+        return picture if turn is None else picture.transpose(turn)
+    return picture
+
+
+def _from_array(array: NDArray[Any]) -> Image.Image:
+    """A PIL image of mode L, LA, RGB or RGBA."""
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.ndim not in (2, 3) or channels not in (1, 2, 3, 4):
+        raise ImageError(f"Expected an array (H, W) or (H, W, 1 to 4), got {array.shape}.")
+    _check_size(array.shape[1], array.shape[0])
+    if array.ndim == 3 and channels == 1:
+        array = array[..., 0]
+    if array.dtype == np.bool_:
+        array = _to_uint8(array, 0, 1)
+    elif array.dtype == np.uint16:
+        array = _to_uint8(array, 0, 65535)
+    elif np.issubdtype(array.dtype, np.floating):
+        low, high = float(array.min()), float(array.max())
+        if low < 0 or high > 255:
+            raise ImageError(f"Expected floating-point values 0 to 1 or 0 to 255, got {low:g} to {high:g}.")
+        array = _to_uint8(array, 0, 1 if high <= 1 else 255)
+    elif array.dtype != np.uint8:
+        raise ImageError(f"Expected an array of uint8, uint16, bool or floating point, got {array.dtype}.")
+    return Image.fromarray(np.ascontiguousarray(array))
