@@ -1,0 +1,214 @@
+"""A pretrained ResNet cut at a named stage, with its preprocessing: photograph in, feature map out.
+
+Deep Residual Learning for Image Recognition, https://arxiv.org/abs/1512.03385
+"""
+
+import itertools
+import threading
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchvision
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from attn.bundled import WeightsUnavailable, load_bundled
+
+STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
+NETWORKS = ("resnet18", "resnet34", "resnet50", "resnet101", "wide_resnet50_2", "resnext50_32x4d")
+STEMS = ("bundled", *NETWORKS)
+BUNDLED_FILE = "stem.safetensors"
+BUNDLED_ARCHITECTURE = "resnet18"
+BUNDLED_STAGES = STAGES[: STAGES.index("layer3") + 1]
+STRIDE_PX = {"stem": 4, "layer1": 4, "layer2": 8, "layer3": 16, "layer4": 32}
+# ImageNet's, which every network here was trained with.
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+
+# Two visitors who ask for the same network must not download it twice at once.
+_downloading = threading.Lock()
+
+
+class StemUnavailable(RuntimeError):  # noqa: N818 - the name says what happened
+    """The network's weights cannot be had; the message is one sentence that says what to do."""
+
+
+class GridTooLarge(ValueError):  # noqa: N818
+    """More positions than can be shown. `largest_side` px is the longest side that would fit."""
+
+    def __init__(self, grid: tuple[int, int], limit: tuple[int, int], largest_side: int) -> None:
+        super().__init__(
+            f"A grid of {grid[0]} × {grid[1]} positions is above the limit of {limit[0]} × {limit[1]}: "
+            f"a longest side of {largest_side} px fits."
+        )
+        self.grid = grid
+        self.limit = limit
+        self.largest_side = largest_side
+
+
+def trunk(architecture: str, stage: str) -> nn.Sequential:
+    """A torchvision ResNet with fresh random weights, without what follows `stage`.
+
+    Its children have torchvision's names (`conv1`, `bn1`, `relu`, `maxpool`, `layer1` …), and so has its state
+    dict. Stage `stem` ends after the max-pooling. To load weights, build it under `torch.device("meta")`.
+    """
+    _check(architecture, NETWORKS, "architecture")
+    _check(stage, STAGES, "stage")
+    network = torchvision.models.get_model(architecture, weights=None)
+    names = ["conv1", "bn1", "relu", "maxpool", *STAGES[1 : STAGES.index(stage) + 1]]
+    return nn.Sequential(OrderedDict((name, getattr(network, name)) for name in names))
+
+
+def to_tensor(image: Image.Image, size: tuple[int, int]) -> Tensor:
+    """`image` (RGB) at `size` (H, W) as a normalised (1, 3, H, W) tensor in channels_last."""
+    height, width = size
+    pixels = np.array(image.resize((width, height), Image.Resampling.BILINEAR))  # (H, W, 3)
+    x = (torch.from_numpy(pixels) / 255 - torch.tensor(MEAN)) / torch.tensor(STD)
+    return x.permute(2, 0, 1)[None]  # (1, 3, H, W), in memory channels_last
+
+
+def to_image(x: Tensor) -> NDArray[np.uint8]:
+    """The (H, W, 3) uint8 picture that `to_tensor` made `x` (1, 3, H, W) from."""
+    pixels = x[0].permute(1, 2, 0) * torch.tensor(STD) + torch.tensor(MEAN)
+    return (pixels * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+
+
+class ResNetStem(nn.Module):
+    """The first layers of a pretrained ResNet, frozen and in eval mode.
+
+    `bundled` is the network kept in this repository. The others come through torchvision's weights API:
+    IMAGENET1K_V1, the same recipe for all, downloaded once into TORCH_HOME with its hash checked. Only the
+    layers up to `stage` are kept, each BatchNorm folded into its convolution. Raises StemUnavailable where the
+    weights cannot be had.
+    """
+
+    def __init__(self, name: str = "bundled", stage: str = "layer3") -> None:
+        super().__init__()
+        _check(name, STEMS, "network")
+        _check(stage, BUNDLED_STAGES if name == "bundled" else STAGES, f"stage of {name}")
+        self.name = name
+        self.stage = stage
+        self.stride_px = STRIDE_PX[stage]
+        self.mean = MEAN
+        self.std = STD
+        with torch.device("meta"):
+            self.layers = trunk(BUNDLED_ARCHITECTURE if name == "bundled" else name, stage)
+        _load(self.layers, _bundled_weights() if name == "bundled" else _torchvision_weights(name))
+        self.eval()
+        _fold_batch_norms(self.layers)
+        self.requires_grad_(False)
+        self.to(memory_format=torch.channels_last)
+        self.channels = int(self(torch.zeros(1, 3, self.stride_px, self.stride_px)).shape[1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, 3, H, W) normalised pixels → (b, channels, H / stride_px, W / stride_px) features, rounded up."""
+        if x.ndim != 4 or x.shape[1] != 3:
+            raise ValueError(f"expected (b, 3, H, W), got {tuple(x.shape)}")
+        return self.layers(x.contiguous(memory_format=torch.channels_last))
+
+    def input_size(self, image_size: tuple[int, int], longest_side: int) -> tuple[int, int]:
+        """(H, W) px the network gets for an image of `image_size` (W, H), both multiples of `stride_px`.
+
+        The longer is the largest multiple within `longest_side`, the other keeps the photograph's shape to the
+        nearest position, at least one. Raises ValueError where `longest_side` holds no position.
+        """
+        return tuple(cells * self.stride_px for cells in self.grid(image_size, longest_side))  # type: ignore[return-value]
+
+    def grid(self, image_size: tuple[int, int], longest_side: int) -> tuple[int, int]:
+        """(h, w) positions of the feature map for an image of `image_size` (W, H)."""
+        width, height = image_size
+        if width < 1 or height < 1:
+            raise ValueError(f"expected an image of at least 1 × 1 px, got {width} × {height}")
+        cells = int(longest_side) // self.stride_px
+        if cells < 1:
+            raise ValueError(f"expected a longest side of at least {self.stride_px} px, got {longest_side}")
+        scale = cells / max(width, height)
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
+    def largest_side_for(self, image_size: tuple[int, int], max_rows: int = 32, max_cols: int = 32) -> int:
+        """The longest side in px whose grid has at most `max_rows` × `max_cols` positions; at least one position's."""
+        for cells in range(max(max_rows, max_cols), 1, -1):
+            rows, cols = self.grid(image_size, cells * self.stride_px)
+            if rows <= max_rows and cols <= max_cols:
+                return cells * self.stride_px
+        return self.stride_px
+
+    def check_grid(
+        self, image_size: tuple[int, int], longest_side: int, max_rows: int = 32, max_cols: int = 32
+    ) -> None:
+        """Raises GridTooLarge, with the longest side that would fit, where the grid exceeds the limit."""
+        rows, cols = self.grid(image_size, longest_side)
+        if rows > max_rows or cols > max_cols:
+            fits = self.largest_side_for(image_size, max_rows, max_cols)
+            raise GridTooLarge((rows, cols), (max_rows, max_cols), fits)
+
+    def preprocess(self, image: Image.Image, longest_side: int = 320) -> Tensor:
+        """The whole of `image` (RGB, not cropped) as (1, 3, H, W), resized to `input_size` and normalised."""
+        if image.mode != "RGB":
+            raise ValueError(f"expected an RGB image, got mode {image.mode}: use attn.images.open_image")
+        return to_tensor(image, self.input_size(image.size, longest_side))
+
+    def to_image(self, pixels: Tensor) -> NDArray[np.uint8]:
+        """The (H, W, 3) uint8 picture behind `preprocess`'s (1, 3, H, W): what the network saw."""
+        return to_image(pixels)
+
+
+def _check(value: str, allowed: Collection[str], what: str) -> None:
+    if value not in allowed:
+        raise ValueError(f"expected {what} to be one of {', '.join(allowed)}, got {value!r}")
+
+
+def _bundled_weights() -> dict[str, Tensor]:
+    try:
+        return load_bundled(BUNDLED_FILE)
+    except WeightsUnavailable as error:
+        raise StemUnavailable(str(error)) from error
+
+
+def _torchvision_weights(name: str) -> Mapping[str, Tensor]:
+    weights = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    try:
+        with _downloading:
+            return weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except Exception as error:
+        # Reading a damaged file fails in many ways (zip, pickle, RuntimeError), a download in as many.
+        if cached.exists():
+            raise StemUnavailable(
+                f"The weights of {name} in {cached} are damaged: please delete the file, it is then downloaded again."
+            ) from error
+        raise StemUnavailable(
+            f"The weights of {name} could not be downloaded ({_reason(error)}): connect to the network, put "
+            f"{cached.name} into {cached.parent}, or choose the bundled network."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+    return str(getattr(reason, "strerror", None) or reason)
+
+
+def _load(layers: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Fills `layers`, built on the meta device, with the matching `weights` as float32."""
+    needed = {name for name in layers.state_dict() if not name.endswith("num_batches_tracked")}
+    if missing := sorted(needed - weights.keys()):
+        raise StemUnavailable(f"The weights lack {missing[0]} and {len(missing) - 1} more of {len(needed)} tensors.")
+    try:
+        layers.load_state_dict({name: weights[name].float() for name in needed}, strict=False, assign=True)
+    except RuntimeError as error:
+        raise StemUnavailable("The weights have the wrong shapes for this network.") from error
+
+
+def _fold_batch_norms(module: nn.Module) -> None:
+    """Replaces every convolution followed by BatchNorm by one convolution with the same result (eval mode)."""
+    for (conv_name, conv), (norm_name, norm) in itertools.pairwise(list(module.named_children())):
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            setattr(module, conv_name, fuse_conv_bn_eval(conv, norm))
+            setattr(module, norm_name, nn.Identity())
+    for child in module.children():
+        _fold_batch_norms(child)
