@@ -1,0 +1,243 @@
+"""Where the weights of an attention module come from: trained, feature similarity, random, or a file."""
+
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from attn.bundled import WEIGHTS_DIR, DamagedWeights, WeightsUnavailable, load_bundled
+from attn.channel import CHANNEL_MECHANISMS
+from attn.position import SinusoidalEncoding2d
+from attn.spatial import AttnBlock
+
+__all__ = [
+    "SOURCES",
+    "WEIGHTS_DIR",
+    "DamagedWeights",
+    "WeightsError",
+    "WeightsInfo",
+    "WeightsUnavailable",
+    "build_attention",
+    "build_channel",
+    "has_trained",
+]
+
+SOURCES = ("trained", "similarity", "random", "file")
+# The bundled stem lives in ResNet-18's feature space, so blocks trained for one fit the other.
+TRAINED_STEMS = ("bundled", "resnet18")
+TRAINED_STAGES = ("layer2", "layer3")
+# Headers of real checkpoints stay far below this; reading one costs several times its size.
+MAX_HEADER_BYTES = 8 * 2**20
+_BLOCK_KEYS = tuple(f"{layer}.{kind}" for layer in ("norm", "q", "k", "v", "proj_out") for kind in ("weight", "bias"))
+
+
+class WeightsError(ValueError):
+    """A weights file that cannot be used; the message is one sentence for the person who brought it."""
+
+
+@dataclass(frozen=True)
+class WeightsInfo:
+    """Where a module's weights come from: its badge on the page.
+
+    seed: of "random" weights. file: name of the file read, without its folder. detail: "temperature" of an
+    AttnBlock, "position" of a trained one, "block" the name of the block inside a user's file.
+    """
+
+    source: str
+    seed: int | None = None
+    file: str | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+def has_trained(stem: str, stage: str) -> bool:
+    """Whether trained attention for this network and stage is here."""
+    return stem in TRAINED_STEMS and stage in TRAINED_STAGES and (WEIGHTS_DIR / _trained_file(stage)).is_file()
+
+
+def build_attention(
+    channels: int,
+    source: str,
+    *,
+    stem: str,
+    stage: str,
+    position: bool = True,
+    seed: int = 0,
+    file: str | Path | None = None,
+    temperature: float | None = None,
+) -> tuple[AttnBlock, WeightsInfo]:
+    """An AttnBlock for features of `channels` channels, in eval mode, and where its weights come from.
+
+    - "trained": the block trained for `stem` and `stage`, with its 2-D position encoding or without.
+    - "similarity": q, k, v and proj_out are the identity, so the map is the softmax of the normalised features'
+      inner products, and the output adds to each position the attention's mean of those features.
+    - "random": PyTorch's default initialisation from `seed`, as in the note. The global generator is not touched.
+    - "file": a safetensors file with the keys of one block (`norm`, `q`, `k`, `v`, `proj_out`), under any prefix.
+
+    `temperature` divides the logits; None takes the source's own: 1, or for "similarity" `similarity_temperature`.
+    Raises ValueError for an unknown source or argument, WeightsError for a file that does not fit, and
+    WeightsUnavailable (DamagedWeights where it is not the original) for trained weights that cannot be had.
+    """
+    if source not in SOURCES:
+        raise ValueError(f"expected source to be one of {', '.join(SOURCES)}, got {source!r}")
+    if temperature is None:
+        temperature = similarity_temperature(channels) if source == "similarity" else 1.0
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise ValueError(f"expected a finite temperature above 0, got {temperature}")
+    encoding = SinusoidalEncoding2d(channels) if source == "trained" and position else None
+    with _Seeded(seed):
+        block = AttnBlock(channels, encoding=encoding, temperature=temperature)
+    detail: dict[str, Any] = {"temperature": temperature}
+    name = None
+    if source == "trained":
+        name = _load_trained(block, "attn_position" if position else "attn", stem, stage)
+        detail["position"] = position
+    elif source == "similarity":
+        for layer in (block.q, block.k, block.v, block.proj_out):
+            nn.init.dirac_(layer.weight)
+            nn.init.zeros_(layer.get_parameter("bias"))
+    elif source == "file":
+        if file is None:
+            raise WeightsError("No weights file was given: please choose a .safetensors file.")
+        weights, detail["block"] = _read_block(Path(file), channels)
+        block.load_state_dict(weights)
+        name = Path(file).name
+    info = WeightsInfo(source, seed if source == "random" else None, name, detail)
+    return block.eval().requires_grad_(False), info
+
+
+def build_channel(
+    name: str, channels: int, source: str, *, stem: str, stage: str, seed: int = 0
+) -> tuple[nn.Module, WeightsInfo]:
+    """One of CHANNEL_MECHANISMS for features of `channels` channels, "trained" or "random", in eval mode.
+
+    Cross-covariance attention comes with its residual, as the page shows it. Raises as `build_attention`.
+    """
+    if name not in CHANNEL_MECHANISMS:
+        raise ValueError(f"expected a mechanism of {', '.join(CHANNEL_MECHANISMS)}, got {name!r}")
+    if source not in ("trained", "random"):
+        raise ValueError(f"expected source to be trained or random, got {source!r}")
+    options = {"residual": True} if name == "xca" else {}
+    with _Seeded(seed):
+        module = CHANNEL_MECHANISMS[name](channels, **options)
+    if source == "random":
+        info = WeightsInfo("random", seed)
+    else:
+        info = WeightsInfo("trained", file=_load_trained(module, name, stem, stage))
+    return module.eval().requires_grad_(False), info
+
+
+def similarity_temperature(channels: int) -> float:
+    """The temperature of "similarity" at which the logits are 16 × the cosine, whatever the channel count."""
+    return math.sqrt(channels) / 16
+
+
+class _Seeded(TorchFunctionMode):
+    """Initialisers inside draw from their own generator: the numbers of `torch.manual_seed(seed)`, no global state.
+
+    Unlike `torch.random.fork_rng`, it holds for the current thread alone.
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+            raise ValueError(f"expected a seed from 0 to 2^63 - 1, got {seed!r}")
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __torch_function__(
+        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if func in (Tensor.uniform_, Tensor.normal_):
+            kwargs["generator"] = self.generator
+        return func(*args, **kwargs)
+
+
+def _trained_file(stage: str) -> str:
+    return f"attention_{stage}.safetensors"
+
+
+def _load_trained(module: nn.Module, mechanism: str, stem: str, stage: str) -> str:
+    if stem not in TRAINED_STEMS or stage not in TRAINED_STAGES:
+        raise WeightsUnavailable(f"There are no trained weights for {stem} at {stage}.")
+    file = _trained_file(stage)
+    prefix = f"{mechanism}."
+    weights = {name.removeprefix(prefix): t for name, t in load_bundled(file).items() if name.startswith(prefix)}
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        raise WeightsUnavailable(f"The bundled weights {file} hold no fitting block {mechanism}.") from error
+    return file
+
+
+def _read_block(path: Path, channels: int) -> tuple[dict[str, Tensor], str]:
+    """The ten tensors of the one block of `channels` channels in a safetensors file, as float32, and its name there.
+
+    Shapes are compared before a tensor is read, so a wrong file costs no memory.
+    """
+    _check_header(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            prefix = _find_block(file, channels)
+            weights = {}
+            for key in _BLOCK_KEYS:
+                shape = tuple(file.get_slice(prefix + key).get_shape())
+                expected = (channels,) if key.endswith("bias") or key.startswith("norm") else (channels, channels, 1, 1)
+                if shape != expected:
+                    raise WeightsError(f"{path.name}: expected {prefix}{key} of shape {expected}, got {shape}.")
+                weights[key] = file.get_tensor(prefix + key).float()
+    except WeightsError:
+        raise
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise WeightsError(f"{path.name} is not a readable safetensors file, or it is damaged.") from error
+    for key, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise WeightsError(f"{path.name}: {prefix}{key} holds NaN or infinite values.")
+    return weights, prefix.removesuffix(".")
+
+
+def _check_header(path: Path) -> None:
+    """Refuses what cannot be a safetensors file by its first eight bytes, the length of its header."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(9)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"The weights file {path.name} cannot be opened.") from error
+    if len(start) < 9 or start[8:] != b"{":
+        raise WeightsError(
+            f"{path.name} is not a safetensors file; other formats are not read, because they can run code."
+        )
+    (header,) = struct.unpack("<Q", start[:8])
+    if header > min(size - 8, MAX_HEADER_BYTES):
+        raise WeightsError(f"{path.name} is damaged or cut short: it claims a header of {header} bytes.")
+
+
+def _find_block(file: Any, channels: int) -> str:
+    """The prefix of the only block with this many channels."""
+    names = set(file.keys())
+    prefixes = [
+        name.removesuffix("q.weight") for name in sorted(names) if name == "q.weight" or name.endswith(".q.weight")
+    ]
+    blocks = {
+        prefix: (file.get_slice(prefix + "q.weight").get_shape() or [0])[0]
+        for prefix in prefixes
+        if names.issuperset(prefix + key for key in _BLOCK_KEYS)
+    }
+    if not blocks:
+        raise WeightsError("The file has no block with norm, q, k, v and proj_out, each with weight and bias.")
+    fitting = [prefix for prefix, count in blocks.items() if count == channels]
+    if len(fitting) != 1:
+        listed = [f"{prefix.removesuffix('.') or 'unnamed'} ({count})" for prefix, count in blocks.items()]
+        more = f" and {len(listed) - 8} more" if len(listed) > 8 else ""
+        raise WeightsError(
+            f"Expected exactly one block of {channels} channels, the file has {len(fitting)}: "
+            f"{', '.join(listed[:8])}{more}."
+        )
+    return fitting[0]
