@@ -154,7 +154,7 @@ class _Seeded(TorchFunctionMode):
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = dict(kwargs or {})
-        if func in (Tensor.uniform_, Tensor.normal_):
+        if func in (nn.init.kaiming_uniform_, nn.init.uniform_):  # all that convolutions and linear layers call
             kwargs["generator"] = self.generator
         return func(*args, **kwargs)
 
