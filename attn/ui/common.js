@@ -161,6 +161,15 @@ const attnCore = (() => {
     };
   }
 
+  // summarise() of uniform attention, the yardstick beside every number
+  function summariseEven([rows, cols], stride, row, col, share) {
+    const n = rows * cols;
+    let distance = 0;
+    for (let r = 0; r < rows; r++) for (let c = 0; c < cols; c++) distance += Math.hypot(r - row, c - col);
+    const area = Math.ceil(share * n - 1e-6) / n;
+    return { entropy: 1, perplexity: n, distance: (distance / n) * stride, area, peak: 1, own: 0, received: 1 };
+  }
+
   // Jensen–Shannon divergence of two distributions in bits: 0 (equal) … 1 (disjoint)
   function jensenShannon(p, q) {
     let sum = 0;
@@ -252,8 +261,8 @@ const attnCore = (() => {
     return { low: 0, high: name === 'linear' ? Math.max(peak, 1e-6) : FIXED_HIGH, log: false };
   }
 
-  // Writes RGBA pixels; values below `least` (when given) stay transparent.
-  function colourise(values, { low, high, log }, table, out, least = -Infinity) {
+  // Writes RGBA pixels; with `mass`, positions whose mass is below `least` stay transparent.
+  function colourise(values, { low, high, log }, table, out, mass = null, least = 0) {
     const start = log ? Math.log(low) : low;
     const factor = 255 / ((log ? Math.log(high) : high) - start);
     for (let j = 0, at = 0; j < values.length; j++, at += 4) {
@@ -262,7 +271,7 @@ const attnCore = (() => {
       out[at] = table[level];
       out[at + 1] = table[level + 1];
       out[at + 2] = table[level + 2];
-      out[at + 3] = values[j] < least ? 0 : 255;
+      out[at + 3] = mass && mass[j] < least ? 0 : 255;
     }
     return out;
   }
@@ -342,7 +351,7 @@ const attnCore = (() => {
 
   return {
     unpack, logitsFromTable, logitsFromFactors, softmax, attentionColumn, sweep,
-    entropy, massPositions, summarise, jensenShannon, cosine, movedShare, scaled, compass,
+    entropy, massPositions, summarise, summariseEven, jensenShannon, cosine, movedShare, scaled, compass,
     colormap, scaleOf, colourise, peakOf,
     VIEW, MAX_PINS, CHOICES, TEMPERATURES, encodeState, decodeState,
   };
