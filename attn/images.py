@@ -7,6 +7,7 @@ whatever goes wrong inside a decoder leaves here as one plain sentence.
 import contextlib
 import io
 import math
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -17,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
 READABLE = "JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF"
 # Four bytes a pixel while it is decoded: 256 MB for the largest picture, one at a time.
 MAX_PIXELS = 64_000_000
 # The network sees about a thousand pixels a side at most; more only costs time and memory.
 WORKING_PIXELS = 4_000_000
+# A progressive JPEG may go over all its pixels any number of times; cameras and editors do it about ten times.
+MAX_SCANNED_PIXELS = 12 * MAX_PIXELS
 # Of a stream that cannot seek, more than this is not read.
 MAX_BYTES = 256 * 1024 * 1024
 
@@ -39,6 +42,8 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Any marker with a length after it: not a stuffed byte, a restart, or the start of the image.
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 
 ImageSource = str | Path | bytes | BinaryIO | Image.Image | NDArray[Any]
@@ -73,6 +78,8 @@ def open_image(source: ImageSource) -> Image.Image:
             stream.seek(0)
             with _one_sentence(_unreadable(head)):
                 image = opened.enter_context(Image.open(stream, formats=FORMATS))
+            if image.info.get("progressive"):
+                _check_scans(stream, image.width * image.height)
         _check_size(*image.size)
         with _one_sentence(f"The {image.format or 'given'} picture is damaged or cut short and cannot be read."):
             factor = _reduction(*image.size)
@@ -116,6 +123,22 @@ def _check_size(width: int, height: int) -> None:
         raise ImageError(f"The picture is empty: {width} × {height} pixels.")
     if width * height > MAX_PIXELS:
         raise ImageError(_too_large(f"{width} × {height}, that is {round(width * height / 1e6)}"))
+
+
+def _check_scans(stream: BinaryIO, pixels: int) -> None:
+    """Refuses a progressive JPEG that would keep the decoder busy for minutes."""
+    position = stream.tell()
+    stream.seek(0)
+    data = stream.read(MAX_BYTES)
+    stream.seek(position)
+    scans, at = 0, 2
+    while (marker := _JPEG_MARKER.search(data, at)) and marker[0] != b"\xff\xd9":  # end of image
+        scans += marker[0] == b"\xff\xda"
+        at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+    if scans * pixels > MAX_SCANNED_PIXELS:
+        raise ImageError(
+            f"The JPEG picture draws {pixels / 1e6:.0f} million pixels {scans} times over; please save it anew."
+        )
 
 
 def _reduction(width: int, height: int) -> int:
