@@ -16,16 +16,10 @@ from gradio.data_classes import FileData
 from gradio.processing_utils import save_bytes_to_cache
 from numpy.typing import NDArray
 
+from attn.ui.texts import LANGUAGES, load_texts
+
 HERE = Path(__file__).parent
-LANGUAGES = ("en", "zh")
 DTYPES = {"uint8": "u8", "int8": "i8", "int16": "i16", "uint16": "u16", "float32": "f32"}
-
-
-def texts(name: str) -> dict[str, dict[str, str]]:
-    """The component's texts: language → key → sentence."""
-    return {
-        language: json.loads((HERE / "texts" / f"{name}.{language}.json").read_text("utf-8")) for language in LANGUAGES
-    }
 
 
 def component_files(name: str) -> dict[str, str]:
@@ -34,9 +28,10 @@ def component_files(name: str) -> dict[str, str]:
     Gradio evaluates both templates as JavaScript template strings, so they hold no `${`, backtick or backslash;
     data enters through `js_on_load` only.
     """
+    texts = {language: load_texts(language, name) for language in LANGUAGES}
     script = [
         (HERE / "common.js").read_text("utf-8"),
-        f"attn.addTexts({json.dumps(texts(name), ensure_ascii=False)});",
+        f"attn.addTexts({json.dumps(texts, ensure_ascii=False)});",
         (HERE / f"{name}.js").read_text("utf-8"),
     ]
     return {
@@ -63,7 +58,7 @@ def pack_arrays(arrays: Mapping[str, NDArray[Any]], level: int = 1) -> tuple[byt
         padding = -len(data) % 4
         parts.append(data + b"\0" * padding)
         offset += len(data) + padding
-    return gzip.compress(b"".join(parts), compresslevel=level), layout
+    return gzip.compress(b"".join(parts), compresslevel=level, mtime=0), layout
 
 
 def cached_file(data: bytes, name: str, cache: str, mime_type: str) -> FileData:
