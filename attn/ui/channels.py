@@ -1,0 +1,329 @@
+"""The two lanes and the channel panel: everything about one photograph's channels in one value.
+
+The value travels once, as a gzip file of quantised arrays beside the photograph; pointing, sorting, choosing a channel or
+a mechanism is then answered in the browser, with no request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from io import BytesIO
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import torch
+from gradio.data_classes import FileData, GradioModel
+from numpy.typing import NDArray
+from PIL import Image
+
+from attn.channel import CHANNEL_MECHANISMS
+from attn.channel_stats import ChannelStats, channel_correlation, feature_effective_rank, median_defined
+from attn.inspector import Inspection
+from attn.spatial import AttnBlock
+from attn.ui.component import cached_file, component_files, pack_arrays
+
+Array = NDArray[np.float32]
+
+# What a browser holds without strain: values in one tensor of feature maps, and the side of a C × C map.
+MAX_MAP_VALUES = 512 * 1024
+MAX_MATRIX_SIDE = 512
+CORRELATION_SIDE = 256
+SOURCES_KEPT = 8
+
+# Where the cost curves are sampled; each is 4 octaves around what a ResNet gives.
+CURVE_POSITIONS = (16, 64, 256, 1024, 4096)
+CURVE_CHANNELS = (64, 128, 256, 512, 1024, 2048)
+
+
+@dataclass(frozen=True, eq=False)
+class MechanismView:
+    """What one mechanism did to the features, and what it cost.
+
+    name: "spatial" for the AttnBlock, else a key of `CHANNEL_MECHANISMS`.
+    output: (C, h, w); gates: (C,) in 0 … 1 or None; channel_map: (C, C), rows sum to 1, or None.
+    relative_change: ‖y − x‖ / ‖x‖. specificity: how far the weights depend on the query position, as generalised
+        Jensen–Shannon divergence and mean cosine distance; both 0 where no position is a query.
+    source, seed: where the weights come from, see `attn.checkpoints`.
+    """
+
+    name: str
+    kind: str
+    title: str
+    paper: str
+    output: Array
+    stats: ChannelStats
+    gates: Array | None
+    channel_map: Array | None
+    relative_change: float
+    specificity: tuple[float, float]
+    parameters: int
+    multiply_adds: int
+    milliseconds: float
+    source: str
+    seed: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelsView:
+    """The value of `Channels`: one photograph's features and what every mechanism made of them.
+
+    image: (H, W, 3) uint8. features: (C, h, w). attention: (N, N), rows sum to 1. mechanisms: "spatial" first.
+    """
+
+    image: NDArray[np.uint8]
+    grid: tuple[int, int]
+    stride_px: int
+    features: Array
+    attention: Array
+    mechanisms: tuple[MechanismView, ...]
+
+    @classmethod
+    def from_inspection(cls, inspection: Inspection) -> ChannelsView:
+        """The part of an inspection that this panel shows."""
+        types: dict[str, Any] = {"spatial": AttnBlock, **CHANNEL_MECHANISMS}
+        mechanisms = tuple(
+            MechanismView(
+                name=name,
+                kind=types[name].kind,
+                title=types[name].title,
+                paper=types[name].paper,
+                output=output,
+                stats=inspection.channel_stats[name],
+                gates=inspection.gates.get(name),
+                channel_map=inspection.channel_maps.get(name),
+                relative_change=inspection.relative_change[name],
+                specificity=inspection.specificity if name == "spatial" else (0.0, 0.0),
+                parameters=inspection.costs[name].parameters,
+                multiply_adds=inspection.costs[name].multiply_adds,
+                milliseconds=inspection.costs[name].milliseconds,
+                source=inspection.weights[name].source,
+                seed=inspection.weights[name].seed,
+            )
+            for name, output in inspection.outputs.items()
+        )
+        return cls(
+            image=inspection.image,
+            grid=inspection.grid,
+            stride_px=inspection.stride_px,
+            features=inspection.features,
+            attention=inspection.attention,
+            mechanisms=mechanisms,
+        )
+
+
+class ChannelsData(GradioModel):
+    """What the browser receives: the photograph, the packed arrays, where each lies, and the plain numbers."""
+
+    image: FileData
+    arrays: FileData
+    layout: dict[str, dict[str, Any]]
+    facts: dict[str, Any]
+
+
+class Channels(gr.HTML):
+    """The two lanes, the table of channels and the chosen channel, as one component without a build step."""
+
+    data_model = ChannelsData
+
+    def __init__(self, value: ChannelsView | None = None, **arguments: Any) -> None:
+        super().__init__(value, apply_default_css=False, **component_files("channels"), **arguments)
+
+    def postprocess(self, value: ChannelsView | None) -> ChannelsData | None:
+        """The view as files in Gradio's cache; None leaves the panel empty."""
+        if value is None:
+            return None
+        data, layout = pack_arrays(panel_arrays(value))
+        photograph = BytesIO()
+        Image.fromarray(value.image).save(photograph, format="JPEG", quality=92)
+        cache = self.GRADIO_CACHE
+        return ChannelsData(
+            image=cached_file(photograph.getvalue(), "photograph.jpg", cache, "image/jpeg"),
+            arrays=cached_file(data, "channels.bin.gz", cache, "application/gzip"),
+            layout=layout,
+            facts=panel_facts(value),
+        )
+
+    def preprocess(self, payload: ChannelsData | None) -> None:
+        """Nothing: the panel only shows."""
+
+    def api_info(self) -> dict[str, Any]:
+        """The JSON schema of the value, as `data_model` has it."""
+        return ChannelsData.model_json_schema()
+
+
+def panel_arrays(view: ChannelsView) -> dict[str, NDArray[Any]]:
+    """Every array the browser draws, by name.
+
+    Maps are uint8 with two float32 companions per row, ``NAME_low`` and ``NAME_step``: value = low + step · code.
+    ``features`` and ``change_NAME`` (y − x of a mechanism without gates) are (C, positions of `maps_grid`); ``map_NAME``
+    is a channel map, ``sources_NAME``/``shares_NAME`` its largest entries per row; ``correlation_NAME`` holds
+    Pearson correlations with the channels in ``correlation_order``; ``stats_NAME_FIELD`` are `ChannelStats`;
+    ``position_change_NAME`` is ‖Δ‖ at each of the N positions, ``query_difference`` the total variation distance of
+    each query's attention from the mean query's, 0 (the same) … 1 (nothing in common).
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    features = view.features.astype(np.float32, copy=False)
+    pool = map_pooling(features.shape)
+    _put_rows(arrays, "features", pool_grid(features, pool).reshape(len(features), -1))
+    _put_rows(arrays, "attention", view.attention)
+    arrays["query_difference"] = 0.5 * np.abs(view.attention - view.attention.mean(axis=0)).sum(axis=1)
+    order = similarity_order(channel_correlation(features))
+    arrays["correlation_order"] = order.astype(np.int16)
+    arrays["correlation_features"] = _correlation_codes(features, order)
+    for mechanism in view.mechanisms:
+        name = mechanism.name
+        change = mechanism.output - features
+        arrays[f"position_change_{name}"] = np.linalg.norm(change, axis=0).astype(np.float32).ravel()
+        for field in fields(mechanism.stats):
+            before = field.name.endswith("_before")
+            key = f"stats_{field.name}" if before else f"stats_{name}_{field.name}"
+            arrays[key] = getattr(mechanism.stats, field.name).astype(np.float32)
+        if mechanism.gates is not None:
+            arrays[f"gates_{name}"] = mechanism.gates.astype(np.float32)
+            continue
+        _put_rows(arrays, f"change_{name}", pool_grid(change, pool).reshape(len(features), -1))
+        arrays[f"correlation_{name}"] = _correlation_codes(mechanism.output, order)
+        if mechanism.channel_map is not None:
+            sources = np.argsort(-mechanism.channel_map, axis=1, kind="stable")[:, :SOURCES_KEPT]
+            arrays[f"sources_{name}"] = sources.astype(np.int16)
+            arrays[f"shares_{name}"] = np.take_along_axis(mechanism.channel_map, sources, axis=1).astype(np.float32)
+            _put_rows(arrays, f"map_{name}", pool_matrix(mechanism.channel_map, MAX_MATRIX_SIDE))
+    return arrays
+
+
+def panel_facts(view: ChannelsView) -> dict[str, Any]:
+    """The plain numbers and names beside the arrays; nan stands for undefined and becomes null on the way."""
+    channels, height, width = view.features.shape
+    pool = map_pooling(view.features.shape)
+    return {
+        "channels": channels,
+        "grid": [height, width],
+        "maps_grid": [-(-height // pool), -(-width // pool)],
+        "stride_px": view.stride_px,
+        "image_size": [view.image.shape[0], view.image.shape[1]],
+        "effective_rank": feature_effective_rank(view.features),
+        "curves": cost_curves(channels, height * width),
+        "mechanisms": [
+            {
+                "name": mechanism.name,
+                "kind": mechanism.kind,
+                "title": mechanism.title,
+                "paper": mechanism.paper,
+                "relative_change": mechanism.relative_change,
+                "specificity": list(mechanism.specificity),
+                "median_r2": median_defined(mechanism.stats.affine_r2),
+                "median_delta_r2": median_defined(mechanism.stats.delta_r2),
+                "effective_rank": feature_effective_rank(mechanism.output),
+                "parameters": mechanism.parameters,
+                "multiply_adds": mechanism.multiply_adds,
+                "milliseconds": mechanism.milliseconds,
+                "source": mechanism.source,
+                "seed": mechanism.seed,
+            }
+            for mechanism in view.mechanisms
+        ],
+    }
+
+
+def quantise_rows(rows: Array) -> tuple[NDArray[np.uint8], Array, Array]:
+    """Codes (R, M) uint8 with low and step (R,): value = low + step · code, off by at most step / 2.
+
+    A row's least and greatest value are kept exactly, so zeros of a ReLU stay zeros; a constant row has step 0.
+    """
+    low, high = rows.min(axis=1), rows.max(axis=1)
+    step = (high - low) / np.float32(255)
+    scaled = np.divide(rows - low[:, None], step[:, None], out=np.zeros_like(rows), where=step[:, None] > 0)
+    return np.rint(scaled).clip(0, 255).astype(np.uint8), low.astype(np.float32), step.astype(np.float32)
+
+
+def map_pooling(shape: tuple[int, ...]) -> int:
+    """The side of the blocks of positions that must be averaged for (C, h, w) maps to stay within MAX_MAP_VALUES."""
+    channels, height, width = shape
+    pool = 1
+    while channels * -(-height // pool) * -(-width // pool) > MAX_MAP_VALUES:
+        pool += 1
+    return pool
+
+
+def pool_grid(maps: Array, pool: int) -> Array:
+    """(C, h, w) averaged over blocks of pool × pool positions; blocks at the far edges may be smaller."""
+    if pool == 1:
+        return maps
+    return _pool_axis(_pool_axis(maps, pool, 1), pool, 2)
+
+
+def pool_matrix(matrix: NDArray[Any], side: int) -> Array:
+    """(C, C) averaged over blocks until no side is longer than ``side``."""
+    block = -(-len(matrix) // side)
+    pooled = matrix if block == 1 else _pool_axis(_pool_axis(matrix, block, 0), block, 1)
+    return pooled.astype(np.float32, copy=False)
+
+
+def similarity_order(correlation: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Channels in an order that puts correlated ones side by side, so that groups show as blocks; (C,).
+
+    The order is that of the angle between the two leading eigenvectors (Friendly 2002, "Corrgrams").
+    """
+    _, vectors = np.linalg.eigh(np.nan_to_num(correlation))
+    if vectors.shape[1] < 2:
+        return np.arange(len(vectors))
+    first, second = vectors[:, -1], vectors[:, -2]
+    first = first * (1 if first.sum() >= 0 else -1)  # eigenvectors have no sign of their own
+    angle = np.arctan2(second, first)
+    order = np.argsort(angle, kind="stable")
+    gap = np.argmax(np.diff(angle[order], append=angle[order[0]] + 2 * np.pi))  # start after the widest gap
+    return np.roll(order, -(int(gap) + 1))
+
+
+def cost_curves(channels: int, positions: int) -> dict[str, Any]:
+    """Multiply-adds of every mechanism as the positions grow at these channels, and as the channels grow at this size.
+
+    ``positions`` of a real grid need not be a square, so the second curve is taken on a strip of 1 × positions.
+    """
+    return {
+        "positions": list(CURVE_POSITIONS),
+        "channels": list(CURVE_CHANNELS),
+        "by_positions": {
+            name: [_module(name, channels).multiply_adds(1, n) for n in CURVE_POSITIONS] for name in _names()
+        },
+        "by_channels": {
+            name: [_module(name, c).multiply_adds(1, positions) for c in CURVE_CHANNELS] for name in _names()
+        },
+    }
+
+
+def _names() -> tuple[str, ...]:
+    return ("spatial", *CHANNEL_MECHANISMS)
+
+
+@lru_cache(maxsize=256)
+def _module(name: str, channels: int) -> Any:
+    """A mechanism without memory of its own, only to be asked what it would cost."""
+    with torch.device("meta"):
+        return AttnBlock(channels) if name == "spatial" else CHANNEL_MECHANISMS[name](channels)
+
+
+def _put_rows(arrays: dict[str, NDArray[Any]], name: str, rows: Array) -> None:
+    arrays[name], arrays[f"{name}_low"], arrays[f"{name}_step"] = quantise_rows(rows.astype(np.float32, copy=False))
+
+
+def _pool_axis(values: NDArray[Any], pool: int, axis: int) -> NDArray[Any]:
+    starts = np.arange(0, values.shape[axis], pool)
+    counts = np.diff(starts, append=values.shape[axis])
+    shape = [1] * values.ndim
+    shape[axis] = -1
+    return np.add.reduceat(values, starts, axis=axis) / counts.reshape(shape).astype(values.dtype)
+
+
+def _correlation_codes(features: Array, order: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Correlations in this order as 0 … 254, 127 = none; 255 = undefined (a channel that does not vary)."""
+    correlation = channel_correlation(features)[np.ix_(order, order)]
+    undefined = np.isnan(correlation)
+    pooled = pool_matrix(np.nan_to_num(correlation), CORRELATION_SIDE)
+    share_undefined = pool_matrix(undefined.astype(np.float32), CORRELATION_SIDE)
+    codes = np.rint(pooled * 127 + 127).astype(np.uint8)
+    codes[share_undefined == 1] = 255
+    return codes
+
