@@ -1,0 +1,414 @@
+"""Arrays in, pictures and figures out.
+
+Attention maps come as (N,) rows over an h × w grid, positions row-major, and are drawn in units of uniform attention
+(N · A, 1 = uniform). Nothing here touches pyplot's global state; figures are drawn under a lock, so any thread may ask.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+from matplotlib.textpath import text_to_path
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
+from PIL import Image
+
+Row = NDArray[np.floating]
+Picture = NDArray[np.uint8]
+Scale = Literal["uniform", "map", "log"]
+Range = tuple[float, float]
+
+SCALES: tuple[Scale, ...] = ("uniform", "map", "log")
+COLORMAPS = ("viridis", "magma", "cividis", "grey")
+DIVERGING = "RdBu_r"
+FORMATS = ("png", "svg", "pdf")
+# Okabe & Ito's palette for colour-blind readers, without its black and its dark blue.
+PIN_COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#D55E00", "#CC79A7")
+# A caller may pass these in another language, if `can_draw` says that a font for it is there.
+TEXTS = {
+    "photograph": "Photograph",
+    "query": "{number}: row {row}, column {col}",
+    "uniform": "× uniform (line: 1)",
+    "map": "× uniform, own range (line: 1)",
+    "log": "× uniform, log (line: 1)",
+    "difference": "{a} − {b}",
+    "difference_unit": "difference, × uniform",
+}
+
+_CJK_FAMILIES = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",  # a collection's first face, which has the Chinese glyphs too
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Microsoft YaHei",
+    "SimHei",
+    "Arial Unicode MS",
+)
+_FLAT = 1e-6  # a map whose values differ by less, relative to its largest, is flat: the rest is rounding
+_SAVE_LOCK = threading.Lock()  # rcParams are shared by all threads
+
+# Lengths of the figure in inches, type in points.
+_WIDTH, _GAP, _MARGIN, _COLUMNS, _WIDEST_PANEL = 7.2, 0.26, 0.1, 4, 3.0
+_TITLE, _BAR, _BAR_GAP, _BAR_TEXT = 0.2, 0.07, 0.06, 0.36
+_LINE, _SMALL, _NORMAL = 0.125, 6.5, 7.5
+
+
+@dataclass(frozen=True)
+class FigureMap:
+    """One map of a figure.
+
+    attention: (N,), a row ("attends to") or a column ("is attended by") of the attention map, or a mean of such.
+    query: the (row, column) it belongs to, marked on the photograph and the map; None where it belongs to no one query.
+    title: above the map; None writes the query's number, row and column.
+    note: smaller, below the title, for its numbers; wrapped.
+    color: of the mark; None takes the next of `PIN_COLORS`.
+    """
+
+    attention: Row
+    query: tuple[int, int] | None
+    title: str | None = None
+    note: str = ""
+    color: str | None = None
+
+
+def overlay(
+    image: Picture,
+    attention_row: Row,
+    grid: tuple[int, int],
+    *,
+    scale: Scale = "uniform",
+    colormap: str = "viridis",
+    alpha: float = 0.6,
+    smooth: bool = False,
+    value_range: Range | None = None,
+) -> Picture:
+    """The picture with one attention map over it; (H, W, 3) uint8.
+
+    Args:
+        image: (H, W, 3) uint8.
+        attention_row: (N,) over the (h, w) ``grid``.
+        scale: "uniform" colours from 0 to the maximum in × uniform, at least to 2, so that an even map is not bright;
+            "map" from the map's own minimum to its maximum; "log" over up to four decades below the maximum.
+        colormap: one of `COLORMAPS`.
+        alpha: 0 shows the picture alone, 1 the map alone.
+        smooth: bilinear between the centres of positions; otherwise one even square a position.
+        value_range: (low, high) in × uniform, in place of the scale's own, so that several maps compare.
+    """
+    values = _times_uniform(attention_row, grid)
+    norm = value_norm([values], scale, value_range)
+    return _blend(image, values, norm, _colormap(colormap), alpha, smooth)
+
+
+def difference_overlay(
+    image: Picture,
+    attention_a: Row,
+    attention_b: Row,
+    grid: tuple[int, int],
+    *,
+    alpha: float = 0.8,
+    smooth: bool = False,
+    limit: float | None = None,
+) -> Picture:
+    """The greyed picture with map a minus map b over it, red where a has more; (H, W, 3) uint8.
+
+    White is exactly no difference; ``limit`` (× uniform) is where the colours end, both ways the same, by default the
+    largest difference there is. Shapes as for `overlay`.
+    """
+    values = _times_uniform(attention_a, grid) - _times_uniform(attention_b, grid)
+    return _blend(_grey(image), values, difference_norm(values, limit), matplotlib.colormaps[DIVERGING], alpha, smooth)
+
+
+def value_norm(maps: Sequence[Row], scale: Scale, value_range: Range | None = None) -> Normalize:
+    """Values in × uniform → 0 … 1 under a scale (see `overlay`), one range for all ``maps``; values beyond it clip."""
+    if scale not in SCALES:
+        raise ValueError(f"expected a scale of {', '.join(SCALES)}, got {scale!r}")
+    if value_range is not None:
+        low, high = value_range
+        if not (low < high and (scale != "log" or low > 0)):
+            raise ValueError(f"expected low < high{', both above 0' if scale == 'log' else ''}, got {value_range}")
+    else:
+        low, high = min(float(m.min()) for m in maps), max(float(m.max()) for m in maps)
+        if scale == "map":
+            high = high if high - low > _FLAT * abs(high) else low + 1
+        else:
+            high = max(high, 2.0)
+            low = 0.0 if scale == "uniform" else min(max(low, high / 1e4), high / 10)
+    return LogNorm(low, high, clip=True) if scale == "log" else Normalize(low, high, clip=True)
+
+
+def difference_norm(values: Row, limit: float | None = None) -> Normalize:
+    """Differences → 0 … 1 with zero at exactly one half, whatever the largest of either sign."""
+    if limit is None:
+        limit = float(np.abs(values).max())
+        limit = limit if limit > _FLAT else 1.0
+    if not limit > 0:
+        raise ValueError(f"expected a limit above 0, got {limit}")
+    return Normalize(-limit, limit, clip=True)
+
+
+def figure(
+    image: Picture,
+    grid: tuple[int, int],
+    maps: Sequence[FigureMap],
+    *,
+    scale: Scale = "uniform",
+    colormap: str = "viridis",
+    alpha: float = 0.75,
+    smooth: bool = False,
+    value_range: Range | None = None,
+    difference: tuple[int, int] | None = None,
+    caption: str = "",
+    badge: str = "",
+    texts: Mapping[str, str] = TEXTS,
+) -> Figure:
+    """A figure for print: the photograph with every query marked, then each map over the greyed photograph.
+
+    Every map has its colour bar in × uniform with uniform attention (1) marked. Scales "uniform" and "log" share one
+    range between the maps, so that they compare; "map" does not, and its bars say so.
+
+    Args:
+        image, grid, scale, colormap, alpha, smooth, value_range: as for `overlay`.
+        maps: at least one.
+        difference: two indices into ``maps``; adds the first minus the second, colours centred on zero.
+        caption: below the panels, wrapped.
+        badge: where the weights come from, in a box after the caption.
+        texts: the figure's own words, see `TEXTS`.
+
+    Characters that no font here can draw are written as "?".
+    """
+    if not maps:
+        raise ValueError("expected at least one map, got none")
+    panels = 1 + len(maps) + (difference is not None)
+    rows = -(-panels // _COLUMNS)
+    columns = -(-panels // rows)
+    width = min(_WIDEST_PANEL, (_WIDTH - 2 * _MARGIN - (columns - 1) * _GAP) / columns)
+    height = width * image.shape[0] / image.shape[1]
+    notes = [_wrap(drawable(m.note), width, _SMALL) for m in maps]
+    head = _TITLE + _LINE * max(map(len, notes))
+    panel_height = head + height + _BAR_GAP + _BAR + _BAR_TEXT
+    total_width = 2 * _MARGIN + columns * width + (columns - 1) * _GAP
+    lines = _wrap(drawable(caption), total_width - 2 * _MARGIN, _NORMAL)
+    foot = 1.15 * _LINE * len(lines) + 0.24 * bool(badge) + 0.06
+    total_height = rows * panel_height + foot
+    fig = Figure(figsize=(total_width, total_height), facecolor="white")
+
+    def add_axes(panel: int, top: float, length: float) -> Axes:
+        """Axes of a panel's width, ``top`` inches below the panel's top and ``length`` high."""
+        left = _MARGIN + panel % columns * (width + _GAP)
+        bottom = total_height - panel // columns * panel_height - top - length
+        return fig.add_axes((left / total_width, bottom / total_height, width / total_width, length / total_height))
+
+    def add_panel(panel: int, picture: Picture, title: str, note: Sequence[str] = ()) -> Axes:
+        ax = add_axes(panel, head, height)
+        # Coordinates in positions, so that a query is marked at (column, row).
+        ax.imshow(picture, extent=(-0.5, grid[1] - 0.5, grid[0] - 0.5, -0.5), aspect="auto")
+        ax.set_axis_off()
+        _text(ax, 0, 1 + (head - _TITLE / 2) / height, title, size=_NORMAL, weight="bold", va="center_baseline")
+        for index, line in enumerate(note):
+            y = head - _TITLE - (index + 0.4) * _LINE
+            _text(ax, 0, 1 + y / height, line, size=_SMALL, color="#444444", va="center_baseline")
+        return ax
+
+    def add_bar(panel: int, norm: Normalize, cmap: Colormap, label: str, reference: float) -> None:
+        ax = add_axes(panel, head + height + _BAR_GAP, _BAR)
+        bar = fig.colorbar(ScalarMappable(norm, cmap), cax=ax, orientation="horizontal")
+        if isinstance(norm, LogNorm):
+            bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            bar.ax.xaxis.set_minor_formatter(NullFormatter())
+        else:
+            bar.ax.xaxis.set_major_locator(MaxNLocator(4))
+        bar.outline.set_linewidth(0.4)
+        bar.ax.tick_params(labelsize=_SMALL, width=0.4, length=2, pad=1)
+        bar.ax.set_xlabel(drawable(label), fontsize=_SMALL, labelpad=1, fontfamily=_families(), parse_math=False)
+        if norm.vmin is not None and norm.vmax is not None and norm.vmin <= reference <= norm.vmax:
+            line = bar.ax.axvline(reference, color="black", linewidth=0.8, clip_on=False)
+            line.set_path_effects([withStroke(linewidth=1.8, foreground="white")])
+
+    values = [_times_uniform(m.attention, grid) for m in maps]
+    shared = None if scale == "map" else value_norm(values, scale, value_range)
+    cmap, backdrop = _colormap(colormap), _grey(image)
+    photograph = add_panel(0, image, texts["photograph"])
+    for index, (shown, value) in enumerate(zip(maps, values, strict=True)):
+        norm = shared or value_norm([value], scale, value_range)
+        number = index + 1
+        title = shown.title
+        color = shown.color or PIN_COLORS[index % len(PIN_COLORS)]
+        if title is None:
+            row, col = shown.query or ("–", "–")
+            title = texts["query"].format(number=number, row=row, col=col)
+        ax = add_panel(number, _blend(backdrop, value, norm, cmap, alpha, smooth), title, notes[index])
+        add_bar(number, norm, cmap, texts[scale], 1.0)
+        if shown.query is not None:
+            _mark(ax, shown.query, color)
+            _number(photograph, shown.query, color, number)
+    if difference is not None:
+        a, b = difference
+        delta = values[a] - values[b]
+        diverging, norm = matplotlib.colormaps[DIVERGING], difference_norm(delta)
+        panel = panels - 1
+        ax = add_panel(
+            panel, _blend(backdrop, delta, norm, diverging, alpha, smooth), texts["difference"].format(a=a + 1, b=b + 1)
+        )
+        add_bar(panel, norm, diverging, texts["difference_unit"], 0.0)
+        for index in difference:
+            query = maps[index].query
+            if query is not None:
+                _mark(ax, query, maps[index].color or PIN_COLORS[index % len(PIN_COLORS)])
+    left = _MARGIN / total_width
+    for index, line in enumerate(lines):
+        y = (foot - 1.15 * _LINE * index) / total_height
+        fig.text(left, y, line, fontsize=_NORMAL, va="top", fontfamily=_families(), parse_math=False)
+    if badge:
+        fig.text(
+            (_MARGIN + 0.05) / total_width,
+            0.14 / total_height,
+            drawable(badge),
+            fontsize=_SMALL,
+            va="center",
+            fontfamily=_families(),
+            parse_math=False,
+            bbox={"boxstyle": "round,pad=0.35", "facecolor": "#f0f0f0", "edgecolor": "#888888", "linewidth": 0.5},
+        )
+    return fig
+
+
+def figure_bytes(fig: Figure, fmt: str = "png", *, title: str = "", dpi: float = 300) -> bytes:
+    """The figure as a PNG, SVG or PDF file; text stays text in the last two. The same figure gives the same bytes."""
+    if fmt not in FORMATS:
+        raise ValueError(f"expected a format of {', '.join(FORMATS)}, got {fmt!r}")
+    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    metadata = {"Title": title} | undated.get(fmt, {})
+    out = io.BytesIO()
+    with _SAVE_LOCK, matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "attn", "pdf.fonttype": 42}):
+        for picture in fig.findobj(AxesImage):
+            # A vector file takes the pixels as they are and leaves scaling to its reader: a quarter of the size.
+            picture.set_interpolation("auto" if fmt == "png" else "none")
+        fig.savefig(out, format=fmt, dpi=dpi, metadata=metadata)
+    return out.getvalue()
+
+
+def can_draw(text: str) -> bool:
+    """Whether the fonts found here have every character of the text."""
+    return drawable(text) == text
+
+
+def drawable(text: str) -> str:
+    """The text with "?" for each character that no font here has; line breaks stay."""
+    known = _characters()
+    return "".join(c if c == "\n" or ord(c) in known else "?" for c in text)
+
+
+@cache
+def _families() -> list[str]:
+    """matplotlib's own font, then the first font with Chinese characters that this machine has."""
+    installed = set(fontManager.get_font_names())
+    return ["DejaVu Sans", *[name for name in _CJK_FAMILIES if name in installed][:1]]
+
+
+@cache
+def _characters() -> frozenset[int]:
+    return frozenset(code for family in _families() for code in get_font(findfont(family)).get_charmap())
+
+
+def _colormap(name: str) -> Colormap:
+    if name not in COLORMAPS:
+        raise ValueError(f"expected a colormap of {', '.join(COLORMAPS)}, got {name!r}")
+    return matplotlib.colormaps[name]
+
+
+def _times_uniform(row: Row, grid: tuple[int, int]) -> Row:
+    """(N,) attention → (h, w) in × uniform."""
+    height, width = grid
+    row = np.asarray(row)
+    if row.shape != (height * width,):
+        raise ValueError(f"expected {height * width} values for a {height} × {width} grid, got shape {row.shape}")
+    return (row.astype(np.float64) * row.size).reshape(height, width)
+
+
+def _blend(image: Picture, values: Row, norm: Normalize, cmap: Colormap, alpha: float, smooth: bool) -> Picture:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"expected an image (H, W, 3) of uint8, got {image.shape} of {image.dtype}")
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"expected an alpha of 0 to 1, got {alpha}")
+    height, width = image.shape[:2]
+    if smooth:
+        # Colours are taken after the interpolation: the mean of two colours need not be on the colour bar.
+        shades = np.asarray(norm(values), dtype=np.float32)
+        shades = np.asarray(Image.fromarray(shades).resize((width, height), Image.Resampling.BILINEAR))
+        colors = cmap(shades)[..., :3]
+    else:
+        rows = np.arange(height) * values.shape[0] // height
+        cols = np.arange(width) * values.shape[1] // width
+        colors = cmap(np.asarray(norm(values)))[..., :3][np.ix_(rows, cols)]
+    return np.rint((1 - alpha) * image + alpha * 255 * colors).astype(np.uint8)
+
+
+def _grey(image: Picture) -> Picture:
+    """The photograph without its colours, so that hue in a panel is the map's alone."""
+    return np.asarray(Image.fromarray(image).convert("L").convert("RGB"))
+
+
+def _text(ax: Axes, x: float, y: float, text: str, **style: Any) -> None:
+    # No mathtext: a "$" in a file name is a dollar sign.
+    ax.text(x, y, drawable(text), transform=ax.transAxes, fontfamily=_families(), parse_math=False, **style)
+
+
+def _mark(ax: Axes, query: tuple[int, int], color: str) -> None:
+    row, col = query
+    box = Rectangle((col - 0.6, row - 0.6), 1.2, 1.2, fill=False, edgecolor=color, linewidth=1, clip_on=False)
+    box.set_path_effects([withStroke(linewidth=2, foreground="black")])
+    ax.add_patch(box)
+
+
+def _number(ax: Axes, query: tuple[int, int], color: str, number: int) -> None:
+    row, col = query
+    ax.plot(col, row, "o", markersize=8.5, color=color, markeredgecolor="black", markeredgewidth=0.7, clip_on=False)
+    ax.text(col, row, str(number), fontsize=_SMALL, weight="bold", ha="center", va="center_baseline")
+
+
+def _wrap(text: str, width: float, size: float) -> list[str]:
+    """Lines of at most ``width`` inches at ``size`` points, broken at spaces and between Chinese characters."""
+    lines = []
+    for part in text.splitlines():
+        rest = part.strip()
+        while rest:
+            ends = np.cumsum([_advance(c) for c in rest]) * size / 72  # inches
+            fits = max(1, int((ends <= width).sum()))
+            breaks = [i for i in range(1, fits + 1) if i == len(rest) or _may_break(rest[i - 1], rest[i])]
+            end = breaks[-1] if breaks else fits
+            lines.append(rest[:end].rstrip())
+            rest = rest[end:].lstrip()
+    return lines
+
+
+def _may_break(before: str, after: str) -> bool:
+    if after in "，。、；：！？）》」』”’":
+        return False  # no line begins with these
+    return " " in (before, after) or max(before, after) >= "\u2e80"  # where the Chinese characters begin
+
+
+@cache
+def _advance(character: str) -> float:
+    """Width of a character at one point's size, in points, from whichever font has it."""
+    prop = FontProperties(family=_families(), size=1)
+    with_it, without = (text_to_path.get_text_width_height_descent(t, prop, False)[0] for t in (f"x{character}x", "xx"))
+    return float(with_it - without)
