@@ -45,15 +45,26 @@ def to_numpy(values: Array) -> NDArray[np.floating]:
     return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
 
 
-def query_metrics(attention: Array, grid: tuple[int, int], stride_px: float, *, mass: float = 0.6) -> QueryMetrics:
-    """Every per-query number of an (N, N) map over the (h, w) ``grid``; distances are in input pixels."""
+def query_metrics(
+    attention: Array,
+    grid: tuple[int, int],
+    stride_px: float,
+    *,
+    queries: Sequence[int] | None = None,
+    mass: float = 0.6,
+) -> QueryMetrics:
+    """Every per-query number of an (N, N) map over the (h, w) ``grid``, or of the rows of ``queries``, (Q, N).
+
+    Distances are in input pixels.
+    """
     attention = _check_rows(attention)
     normalised = entropy(attention)
+    uniform = uniform_attention_distance(grid, stride_px)
     return QueryMetrics(
         entropy=normalised,
         perplexity=np.exp(normalised * math.log(attention.shape[1])),
-        distance=mean_attention_distance(attention, grid, stride_px),
-        uniform_distance=uniform_attention_distance(grid, stride_px),
+        distance=mean_attention_distance(attention, grid, stride_px, queries),
+        uniform_distance=uniform if queries is None else uniform[np.asarray(queries, dtype=np.int64)],
         mass_area=mass_area(attention, mass),
     )
 

@@ -32,7 +32,7 @@ MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
 STAGES = ("layer1", "layer2", "layer3")
 # Shares of all steps: hints, end to end, settle.
-HINTS_END, SETTLE_START = 0.25, 0.70
+HINTS_END, SETTLE_START = 0.375, 0.70
 CROP, SETTLE_CROP = 128, 192
 
 
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, required=True, help="safetensors with torchvision's names, to layer3")
     parser.add_argument("--images", type=Path, nargs="+", required=True, help="folders of photographs to learn from")
     parser.add_argument("--validation", type=Path, help="folder of photographs to measure R² on; never learnt from")
-    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint", type=Path, default=Path("distill.ckpt"), help="resumed from when it exists")

@@ -1,0 +1,37 @@
+"""Start the page: ``python app.py``. On Hugging Face Spaces the same file is run as it is."""
+
+import argparse
+import os
+
+# Before Gradio is imported: nothing is sent out from a page that people show their own photographs to.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+from attn.stem import STAGES, STEMS
+from attn.ui.page import Settings, build_demo, launch_options
+
+
+def parse_settings(arguments: list[str] | None = None) -> tuple[Settings, argparse.Namespace]:
+    """Flags → the page's settings and, apart, where to listen."""
+    defaults = Settings()
+    parser = argparse.ArgumentParser(description="See where attention looks, and which channels it weighs.")
+    parser.add_argument("--host", help="address to listen on (default: GRADIO_SERVER_NAME, else this machine only)")
+    parser.add_argument("--port", type=int, help="port (default: GRADIO_SERVER_PORT, else the first free from 7860)")
+    parser.add_argument("--stem", choices=STEMS, default=defaults.stem, help="network the page opens with")
+    parser.add_argument("--stage", choices=STAGES, default=defaults.stage, help="stage the network is cut at")
+    parser.add_argument(
+        "--longest-side", type=int, default=defaults.longest_side, help="pixels the photograph is scaled to"
+    )
+    args = parser.parse_args(arguments)
+    try:
+        return Settings(args.stem, args.stage, args.longest_side), args
+    except ValueError as error:
+        parser.error(str(error))
+
+
+settings, where = parse_settings(None if __name__ == "__main__" else [])
+demo = build_demo(settings)
+
+if __name__ == "__main__":
+    # None leaves the choice to Gradio, which reads GRADIO_SERVER_NAME and GRADIO_SERVER_PORT.
+    demo.launch(server_name=where.host, server_port=where.port, **launch_options())

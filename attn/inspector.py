@@ -1,0 +1,225 @@
+"""One photograph in, everything the page shows out.
+
+The way of a picture: image → stem → features → attention over positions and over channels → numbers.
+It is encoded once; every query and every channel is then read from the same arrays.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import nn
+
+from attn.attention_metrics import QueryMetrics, query_metrics, query_specificity
+from attn.channel import CHANNEL_MECHANISMS
+from attn.channel_stats import ChannelStats, channel_stats, relative_change
+from attn.checkpoints import WeightsInfo, build_attention, build_channel, has_trained
+from attn.images import ImageSource, open_image
+from attn.spatial import TraceStep
+from attn.stem import ResNetStem, to_tensor
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a mechanism costs at the inspected size: parameters, multiply-adds, measured milliseconds."""
+
+    parameters: int
+    multiply_adds: int
+    milliseconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """A photograph after the stem, with what the AttnBlock compares: enough for every attention map.
+
+    image: (H, W, 3) uint8, the photograph as the stem saw it.
+    features: (C, h, w) float32.
+    queries, keys: (N, C) float32, positions in row-major order. ``queries @ keys.T`` are the logits:
+        the 1/√C and the temperature are already in the queries.
+    stem_ms: measured milliseconds of the stem's forward pass.
+    """
+
+    image: NDArray[np.uint8]
+    grid: tuple[int, int]
+    stride_px: int
+    features: Array
+    queries: Array
+    keys: Array
+    stem_ms: float
+
+    @cached_property
+    def attention(self) -> Array:
+        """(N, N) float32: row = query, column = key, rows sum to 1. Computed when first asked for."""
+        return self.attention_rows(range(len(self.queries)))
+
+    def attention_rows(self, queries: Sequence[int]) -> Array:
+        """(len(queries), N) float32: the attention of these queries alone."""
+        q = torch.from_numpy(self.queries[np.asarray(queries)])
+        return (q @ torch.from_numpy(self.keys).T).softmax(dim=-1).numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection(Encoding):
+    """An `Encoding` with what every mechanism made of the features, and the numbers of METRICS.
+
+    outputs: mechanism → (C, h, w) float32; "spatial" is the AttnBlock, then se, eca, cbam, cam, xca.
+    gates: mechanism → (C,), 0 to 1, for those that give one gate per channel.
+    channel_maps: mechanism → (C, C), rows sum to 1, for those that compare channels with channels.
+    channel_stats: mechanism → per-channel statistics before and after.
+    relative_change: mechanism → ‖y − x‖ / ‖x‖.
+    query_metrics: per query; specificity: generalised Jensen–Shannon and mean pairwise cosine form.
+    trace: the shape of every step of the AttnBlock.
+    weights: mechanism → where its weights come from.
+    """
+
+    outputs: dict[str, Array]
+    gates: dict[str, Array]
+    channel_maps: dict[str, Array]
+    channel_stats: dict[str, ChannelStats]
+    relative_change: dict[str, float]
+    query_metrics: QueryMetrics
+    specificity: tuple[float, float]
+    trace: list[TraceStep]
+    weights: dict[str, WeightsInfo]
+    costs: dict[str, Cost]
+    stem: str
+    stage: str
+
+
+class Inspector:
+    """A stem with one AttnBlock and the five channel mechanisms, ready for any number of photographs.
+
+    Nothing about a photograph is kept here, so one inspector may serve many threads.
+
+    Args:
+        stem, stage: see `ResNetStem`.
+        weights: of the AttnBlock: "trained", "similarity", "random" or "file"; None takes "trained"
+            where it exists for this stem and stage, else "similarity".
+        position: give the trained block its 2-D encoding.
+        seed: of random weights.
+        file: a safetensors file, for ``weights="file"``.
+        temperature: divides the logits; None takes the weights' own.
+        max_rows: refuse photographs whose grid would have more rows or columns than this; None takes any.
+
+    Raises:
+        ValueError: unknown names, or a file that does not fit; RuntimeError: weights that cannot be had.
+    """
+
+    def __init__(
+        self,
+        stem: str = "bundled",
+        stage: str = "layer3",
+        *,
+        weights: str | None = None,
+        position: bool = True,
+        seed: int = 0,
+        file: str | Path | None = None,
+        temperature: float | None = None,
+        max_rows: int | None = None,
+    ) -> None:
+        self.stem = ResNetStem(stem, stage)
+        self.max_rows = max_rows
+        trained = has_trained(stem, stage)
+        if weights is None:
+            weights = "trained" if trained else "similarity"
+        channels = self.stem.channels
+        self.block, info = build_attention(
+            channels,
+            weights,
+            stem=stem,
+            stage=stage,
+            position=position,
+            seed=seed,
+            file=file,
+            temperature=temperature,
+        )
+        self.weights = {"spatial": info}
+        self.mechanisms: dict[str, nn.Module] = {}
+        for name in CHANNEL_MECHANISMS:
+            source = "trained" if trained else "random"
+            self.mechanisms[name], self.weights[name] = build_channel(
+                name, channels, source, stem=stem, stage=stage, seed=seed
+            )
+        for module in (self.stem, self.block, *self.mechanisms.values()):
+            module.eval()
+
+    @torch.inference_mode()
+    def encode(self, image: ImageSource, longest_side: int = 320) -> Encoding:
+        """The photograph's features, queries and keys: all that the map needs, before anything else is computed.
+
+        Args:
+            image: a path, bytes, a file object, a PIL image or an (H, W, 3) array.
+            longest_side: in pixels; the picture is scaled to it, keeping its shape.
+
+        Raises:
+            ImageError: a picture that cannot be used; GridTooLarge: more positions than ``max_rows`` allows.
+        """
+        photograph = open_image(image)
+        if self.max_rows is not None:
+            self.stem.check_grid(photograph.size, longest_side, self.max_rows, self.max_rows)
+        height, width = self.stem.input_size(photograph.size, longest_side)
+        seen = photograph.resize((width, height), Image.Resampling.BILINEAR)
+        pixels = to_tensor(seen, (height, width))
+        start = time.perf_counter()
+        x = self.stem(pixels)
+        stem_ms = 1000 * (time.perf_counter() - start)
+        q, k = self.block.queries_keys(x)
+        return Encoding(
+            image=np.array(seen),
+            grid=(x.shape[2], x.shape[3]),
+            stride_px=self.stem.stride_px,
+            features=x[0].contiguous().numpy(),
+            queries=q[0].contiguous().numpy(),
+            keys=k[0].contiguous().numpy(),
+            stem_ms=stem_ms,
+        )
+
+    @torch.inference_mode()
+    def inspect(self, image: ImageSource | Encoding, longest_side: int = 320) -> Inspection:
+        """Everything about one photograph, as NumPy arrays and numbers.
+
+        Arguments and errors as for `encode`, whose result may be given too, so that nothing is computed twice.
+        """
+        encoding = image if isinstance(image, Encoding) else self.encode(image, longest_side)
+        x = torch.from_numpy(encoding.features)[None]  # (1, C, h, w)
+        outputs: dict[str, Array] = {}
+        gates: dict[str, Array] = {}
+        channel_maps: dict[str, Array] = {}
+        costs: dict[str, Cost] = {}
+        modules: dict[str, Any] = {"spatial": self.block, **self.mechanisms}
+        for name, module in modules.items():
+            start = time.perf_counter()
+            y = module(x)
+            milliseconds = 1000 * (time.perf_counter() - start)
+            parameters = sum(p.numel() for p in module.parameters())
+            costs[name] = Cost(parameters, module.multiply_adds(*encoding.grid), milliseconds)
+            outputs[name] = y[0].contiguous().numpy()
+            if module.kind != "spatial":
+                _, weighed = module(x, return_attention=True)
+                (gates if module.kind == "gate" else channel_maps)[name] = weighed[0].numpy()
+        # Held only while its numbers are taken: at 64 × 64 positions the map is 64 MB.
+        attention = encoding.attention_rows(range(len(encoding.queries)))
+        return Inspection(
+            **{field.name: getattr(encoding, field.name) for field in fields(encoding)},
+            outputs=outputs,
+            gates=gates,
+            channel_maps=channel_maps,
+            channel_stats={name: channel_stats(encoding.features, y) for name, y in outputs.items()},
+            relative_change={name: relative_change(encoding.features, y) for name, y in outputs.items()},
+            query_metrics=query_metrics(attention, encoding.grid, encoding.stride_px),
+            specificity=query_specificity(attention),
+            trace=self.block.trace(x),
+            weights=dict(self.weights),
+            costs=costs,
+            stem=self.stem.name,
+            stage=self.stem.stage,
+        )

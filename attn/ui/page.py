@@ -1,0 +1,358 @@
+"""The page: layout and wiring. What the controls do is in `attn.ui.callbacks`."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import ImageData
+
+from attn.bundled import WeightsUnavailable
+from attn.checkpoints import SOURCES
+from attn.stem import STAGES, STEMS, GridTooLarge, StemUnavailable
+from attn.ui.callbacks import (
+    EXAMPLES,
+    MAX_SEED,
+    MAX_SIDE,
+    MIN_SIDE,
+    UserError,
+    View,
+    address_of,
+    explorer_view,
+    inspect,
+    look,
+    measure,
+    plain_errors,
+    practise,
+    query,
+    read_view,
+)
+from attn.ui.channels import Channels
+from attn.ui.component import component_files
+from attn.ui.explorer import Explorer, ExplorerNotice, ExplorerView
+from attn.ui.lab import Lab, TextLane, formulas, statements
+from attn.ui.texts import LANGUAGES, text
+
+OPENING = "lion"
+# The controls by their names in share links, in the order of `read_view`; a file is not in a link.
+ADDRESS = ("stem", "stage", "side", "weights", "position", "seed")
+TABS = ("lanes", "lab", "text", "shapes", "about")
+CSS = (Path(__file__).parent / "page_layout.css").read_text("utf-8")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the page opens with."""
+
+    stem: str = "bundled"
+    stage: str = "layer3"
+    longest_side: int = 320
+
+    def view(self) -> View:
+        """The controls as the page opens with them. Raises UserError where they do not go together."""
+        return read_view("en", self.stem, self.stage, self.longest_side, "trained", True, 0, None)
+
+
+class Photograph(gr.Image):
+    """`gr.Image` that hands over the uploaded file untouched.
+
+    gr.Image opens the file itself first, which turns an odd file into a server error; `open_image` gives a sentence.
+    """
+
+    is_template = True
+
+    def preprocess(self, payload: ImageData | None) -> Any:
+        """The path of the uploaded file."""
+        if payload is None or payload.path is None:
+            return super().preprocess(payload)  # nothing, or a data: URL
+        return payload.path
+
+
+class Bridge(gr.HTML):
+    """The page's own script: keeps the address in step with the view, copies it, and lets the tour set controls.
+
+    Its value is what the address holds beside the explorer's view; `.command(...)` carries what the tour asks for.
+    """
+
+    def __init__(self, value: dict[str, Any] | None = None, **arguments: Any) -> None:
+        super().__init__(value, apply_default_css=False, **component_files("page"), **arguments)
+
+    def postprocess(self, value: Any) -> Any:
+        """The value as it is: gr.HTML expects a string."""
+        return value
+
+    def api_info(self) -> dict[str, Any]:
+        """The JSON schema of the value (gr.HTML says "string")."""
+        return {"type": "object"}
+
+
+def words(language: str) -> dict[str, dict[str, Any]]:
+    """What each Gradio component says in ``language``: component → constructor arguments."""
+    say = partial(text, language)
+    labels = ("photograph", "weights", "position", "seed", "file", "network", "stem", "stage", "longest_side")
+    spoken: dict[str, dict[str, Any]] = {name: {"label": say(f"page.{name}")} for name in labels}
+    for name in ("weights", "position", "longest_side"):
+        spoken[name]["info"] = say(f"page.{name}.info")
+    spoken["weights"]["choices"] = [(say(f"page.weights.{source}"), source) for source in SOURCES]
+    spoken["stem"]["choices"] = [(say("page.stem.bundled") if name == "bundled" else name, name) for name in STEMS]
+    spoken["examples"] = {"label": say("page.examples")}
+    spoken["heading"] = {"value": f"# {say('page.title')}\n\n{say('page.intro')}"}
+    spoken |= {f"tab_{tab}": {"label": say(f"page.tab.{tab}")} for tab in TABS}
+    spoken["formulas"] = {"value": formulas(language)}
+    spoken["statements"] = {"value": statements(language)}
+    return spoken
+
+
+def build_demo(settings: Settings | None = None) -> gr.Blocks:
+    """The page, with an example already inspected. `launch_options` has what launching it needs."""
+    view, opening, notice = _opening(settings or Settings())
+    said = words("en")
+    with gr.Blocks(title="Attention window", analytics_enabled=False) as demo:
+        with gr.Row(elem_classes="attn-head"):
+            heading = gr.Markdown(**said["heading"])
+            language = gr.Radio(
+                [(name, code) for code, name in LANGUAGES.items()], value="en", show_label=False, container=False
+            )
+        banner = gr.Markdown(notice, visible=bool(notice), elem_classes="attn-banner")
+        with gr.Row():
+            with gr.Column(scale=3, min_width=280):
+                photograph = Photograph(
+                    EXAMPLES[OPENING],
+                    type="filepath",
+                    image_mode=None,
+                    sources=["upload", "clipboard", "webcam"],
+                    height=220,
+                    buttons=[],
+                    **said["photograph"],
+                )
+                example = gr.Textbox(OPENING, visible=False)
+                examples = gr.Dataset(
+                    components=[gr.Image(visible=False)],
+                    samples=[[path] for path in EXAMPLES.values()],
+                    type="index",
+                    **said["examples"],
+                )
+                weights = gr.Radio(value=view.weights, **said["weights"])
+                position = gr.Checkbox(True, visible=view.weights == "trained", **said["position"])
+                seed = gr.Number(0, precision=0, minimum=0, maximum=MAX_SEED, visible=False, **said["seed"])
+                file = gr.File(file_types=[".safetensors"], visible=False, height=120, **said["file"])
+                with gr.Accordion(open=False, **said["network"]) as network:
+                    stem = gr.Dropdown(value=view.stem, **said["stem"])
+                    stage = gr.Radio(list(STAGES), value=view.stage, **said["stage"])
+                    longest_side = gr.Slider(
+                        MIN_SIDE, MAX_SIDE, value=view.longest_side, step=16, **said["longest_side"]
+                    )
+            with gr.Column(scale=8, min_width=340):
+                explorer = Explorer(opening, elem_id="explorer")
+                bridge = Bridge(address_of(view, OPENING))
+        with gr.Tabs(selected="lanes") as tabs:
+            with gr.Tab(id="lanes", **said["tab_lanes"]) as tab_lanes:
+                channels = Channels(elem_id="channels")
+            with gr.Tab(id="lab", **said["tab_lab"]) as tab_lab:
+                lab = Lab(elem_id="lab")
+            with gr.Tab(id="text", **said["tab_text"]) as tab_text:
+                TextLane()
+            with gr.Tab(id="shapes", **said["tab_shapes"]) as tab_shapes:
+                shapes = gr.Markdown()
+            with gr.Tab(id="about", **said["tab_about"]) as tab_about:
+                statements_table = gr.Markdown(**said["statements"])
+                formulas_text = gr.Markdown(
+                    latex_delimiters=[{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$"}],
+                    **said["formulas"],
+                )
+
+        controls = [stem, stage, longest_side, weights, position, seed, file]
+        state = [language, photograph, example, *controls]
+        private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "model", "concurrency_limit": 2}
+        quick: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+
+        def inspect_after(event: Callable[..., Any], **arguments: Any) -> None:
+            """The map first, then the channels, then the lab: each waits for the one before, no map for the rest."""
+            looked = event(look, state, [explorer, bridge, banner], **arguments, **private)
+            measured = looked.success(measure, state, [channels, shapes], show_progress="hidden", **private)
+            measured.success(practise, state, lab, show_progress="hidden", **private)
+
+        changes = [
+            photograph.input,
+            weights.input,
+            position.input,
+            seed.submit,
+            seed.blur,
+            file.upload,
+            stem.input,
+            stage.input,
+            longest_side.release,
+        ]
+        photograph.input(None, None, example, js="() => ''", **quick)
+        inspect_after(partial(gr.on, changes, trigger_mode="always_last"))
+        picked = examples.click(_pick, examples, [photograph, example], **quick)
+        inspect_after(picked.then)
+        weights.change(_relevant, weights, [position, seed, file], **quick)
+
+        said_by = {
+            "heading": heading,
+            "photograph": photograph,
+            "examples": examples,
+            "weights": weights,
+            "position": position,
+            "seed": seed,
+            "file": file,
+            "network": network,
+            "stem": stem,
+            "stage": stage,
+            "longest_side": longest_side,
+            "tab_lanes": tab_lanes,
+            "tab_shapes": tab_shapes,
+            "tab_lab": tab_lab,
+            "tab_text": tab_text,
+            "tab_about": tab_about,
+            "formulas": formulas_text,
+            "statements": statements_table,
+        }
+
+        def speak(chosen: str) -> list[Any]:
+            spoken = words(_language(chosen))
+            return [gr.update(**spoken[name]) for name in said_by]
+
+        # The components written for this page change language by themselves; Gradio's are told.
+        language.change(
+            speak, language, list(said_by.values()), js="(chosen) => (window.attn.setLang(chosen), chosen)", **quick
+        )
+
+        def restore(chosen: str, request: gr.Request) -> list[Any]:
+            return _restore(view, chosen, request.query_params)
+
+        settable = [photograph, example, *controls, tabs]
+        opened = demo.load(
+            restore,
+            language,
+            [language, *settable, explorer, bridge, banner],
+            js="() => window.attn ? window.attn.lang : 'en'",
+            **quick,
+        )
+        measured = opened.then(measure, state, [channels, shapes], show_progress="hidden", **private)
+        measured.success(practise, state, lab, show_progress="hidden", **private)
+        asked = bridge.command(_command, state, settable, **quick)
+        inspect_after(asked.success)
+        lab.shuffle(_shuffle, state, lab, **private)
+        _interface(photograph, controls)
+    return demo
+
+
+def launch_options() -> dict[str, Any]:
+    """What `demo.launch` needs beside an address: looks, limits, and nothing that calls home."""
+    return {
+        # System fonts: the themes' own are fetched from elsewhere.
+        "theme": gr.themes.Default(
+            primary_hue="teal", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+        ),
+        "css": CSS,
+        "footer_links": ["api", "gradio"],
+        "max_file_size": "64mb",
+        "run_history": False,
+        "enable_monitoring": False,
+        "state_session_capacity": 200,
+        "share": False,
+    }
+
+
+def _opening(settings: Settings) -> tuple[View, ExplorerView | ExplorerNotice, str]:
+    """What the page opens with: the settings if they can be had, else the bundled network, else a sentence."""
+    notice = ""
+    for wanted in (settings, Settings()):
+        try:
+            view = wanted.view()
+            return view, explorer_view(EXAMPLES[OPENING], view), notice
+        except (UserError, GridTooLarge, StemUnavailable, WeightsUnavailable) as error:
+            notice = text("en", "page.fallback.stem", reason=error)
+            sentence = str(error)
+    return view, ExplorerNotice(sentence), sentence
+
+
+def _language(code: Any) -> str:
+    return code if code in LANGUAGES else "en"
+
+
+def _pick(index: int) -> tuple[str, str]:
+    """The example's file and its name in share links."""
+    name = list(EXAMPLES)[index]
+    return EXAMPLES[name], name
+
+
+def _relevant(weights: str) -> list[Any]:
+    """Only the controls that the chosen weights have: position encoding, seed, file."""
+    return [gr.update(visible=weights == source) for source in ("trained", "random", "file")]
+
+
+def _controls_from(asked: Mapping[str, Any], example: str, controls: Sequence[Any], language: str) -> list[Any]:
+    """The example and the controls that a share link or the tour asks for, the present ones where it does not say.
+
+    Raises:
+        UserError: a value that the controls do not have.
+    """
+    if asked.get("example", example) not in ("", *EXAMPLES):
+        allowed = ", ".join(EXAMPLES)
+        raise UserError(
+            text(language, "page.error.choice", name="example", allowed=allowed, value=asked.get("example"))
+        )
+    wanted = [asked.get(name, now) for name, now in zip(ADDRESS, controls, strict=False)]
+    for place, kind in ((2, float), (4, float), (5, float)):
+        try:
+            wanted[place] = kind(wanted[place])
+        except (TypeError, ValueError):
+            wanted[place] = math.nan
+    read_view(language, *wanted, controls[-1])
+    return [asked.get("example", example), *wanted[:4], bool(wanted[4]), wanted[5], controls[-1]]
+
+
+def _restore(opening: View, language: str, asked: Mapping[str, str]) -> list[Any]:
+    """Restore what the address asks for; without anything asked for the page stays as it was built."""
+    language = _language(language)
+    nothing = [gr.skip()] * (len(ADDRESS) + 3)
+    if not set(asked) & {"example", "view", *ADDRESS}:
+        return [language, gr.skip(), *nothing, gr.skip(), gr.skip(), gr.skip()]
+    defaults = [opening.stem, opening.stage, opening.longest_side, opening.weights, True, opening.seed, None]
+    with plain_errors(language):
+        example, *controls = _controls_from(asked, OPENING, defaults, language)
+        view = read_view(language, *controls)
+        shown = explorer_view(EXAMPLES[example or OPENING], view, asked.get("view", ""))
+    notice = "" if example else text(language, "page.share.no_picture")
+    return [
+        language,
+        EXAMPLES[example or OPENING],
+        example,
+        *controls,
+        gr.skip(),
+        shown,
+        address_of(view, example or OPENING),
+        gr.update(value=notice, visible=bool(notice)),
+    ]
+
+
+def _command(event: gr.EventData, language: str, photograph: str, example: str, *controls: Any) -> list[Any]:
+    """Set the controls that the page's script asks for, as the tour does."""
+    asked = event._data if isinstance(event._data, dict) else {}
+    with plain_errors(language):
+        wanted, *values = _controls_from(asked, example, controls, language)
+    picture = EXAMPLES[wanted] if wanted and wanted != example else gr.skip()
+    tab = gr.Tabs(selected=asked["tab"]) if asked.get("tab") in TABS else gr.skip()
+    return [picture, wanted, *values, tab]
+
+
+def _shuffle(event: gr.EventData, *state: Any) -> Any:
+    """The lab with the permutation its button asks for."""
+    asked = event._data if isinstance(event._data, dict) else {}
+    seed = asked.get("seed", 0)
+    return practise(*state, seed=seed if isinstance(seed, int) and 0 <= seed <= MAX_SEED else 0)
+
+
+def _interface(photograph: Photograph, controls: list[Any]) -> None:
+    """The two endpoints for programs; everything else on the page is private."""
+    button, answer, file = gr.Button(visible=False), gr.JSON(visible=False), gr.File(visible=False)
+    row, column = gr.Number(label="row", visible=False), gr.Number(label="column", visible=False)
+    limits: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2}
+    button.click(inspect, [photograph, *controls], [answer, file], api_name="inspect", **limits)
+    button.click(query, [row, column, photograph, *controls], [answer, file], api_name="query", **limits)
