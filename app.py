@@ -23,10 +23,12 @@ def parse_settings(arguments: list[str] | None = None) -> tuple[Settings, argpar
         "--longest-side", type=int, default=defaults.longest_side, help="pixels the photograph is scaled to"
     )
     args = parser.parse_args(arguments)
+    settings = Settings(args.stem, args.stage, args.longest_side)
     try:
-        return Settings(args.stem, args.stage, args.longest_side), args
+        settings.view()
     except ValueError as error:
         parser.error(str(error))
+    return settings, args
 
 
 settings, where = parse_settings(None if __name__ == "__main__" else [])

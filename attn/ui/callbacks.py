@@ -185,7 +185,7 @@ def shapes_table(inspection: Inspection, language: str) -> str:
     head = " | ".join(text(language, f"page.shapes.{column}") for column in ("step", "shape", "note"))
     rows = "\n".join(
         f"| `{step.name}` | {' × '.join(map(str, step.shape))} | "
-        f"{step.note if language == 'en' else text(language, f'page.trace.{step.name}')} |"
+        f"{text(language, f'page.trace.{step.name}')} |"
         for step in inspection.trace
     )
     return f"{text(language, 'page.shapes.intro')}\n\n| {head} |\n| --- | --- | --- |\n{rows}"

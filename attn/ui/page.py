@@ -39,7 +39,7 @@ from attn.ui.texts import LANGUAGES, text
 OPENING = "lion"
 # The controls by their names in share links, in the order of `read_view`; a file is not in a link.
 ADDRESS = ("stem", "stage", "side", "weights", "position", "seed")
-TABS = ("lanes", "lab", "text", "shapes", "about")
+TABS = ("lanes", "lab", "shapes", "about")
 CSS = (Path(__file__).parent / "page_layout.css").read_text("utf-8")
 
 
@@ -153,7 +153,6 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
                 channels = Channels(elem_id="channels")
             with gr.Tab(id="lab", **said["tab_lab"]) as tab_lab:
                 lab = Lab(elem_id="lab")
-            with gr.Tab(id="text", **said["tab_text"]) as tab_text:
                 TextLane()
             with gr.Tab(id="shapes", **said["tab_shapes"]) as tab_shapes:
                 shapes = gr.Markdown()
@@ -207,7 +206,6 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             "tab_lanes": tab_lanes,
             "tab_shapes": tab_shapes,
             "tab_lab": tab_lab,
-            "tab_text": tab_text,
             "tab_about": tab_about,
             "formulas": formulas_text,
             "statements": statements_table,

@@ -1,0 +1,201 @@
+"""The page as a stranger uses it: open it, point, click, upload, share."""
+
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gradio.media import get_image
+from PIL import Image
+
+from attn import Inspector
+from attn.attention_metrics import query_metrics
+from attn.ui.texts import text
+
+pytestmark = pytest.mark.browser
+
+LION, CHEETAH = get_image("lion.jpg"), get_image("cheetah.jpg")
+READY = ".attn-explorer[data-state=ready]"
+
+
+@pytest.fixture
+def page(app_url: str, open_page: Callable[..., Any]) -> Any:
+    return ready(open_page(app_url))
+
+
+def ready(page: Any) -> Any:
+    page.wait_for_selector(READY, timeout=60_000)
+    page.wait_for_selector(".attn-channels[data-state=ready]", timeout=60_000)
+    return page
+
+
+def settle(page: Any) -> None:
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def hover(page: Any, row: int, col: int) -> None:
+    canvas = page.locator("#explorer .ax-stage canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    rows, cols = (int(page.locator(READY).get_attribute(f"data-{side}")) for side in ("rows", "cols"))
+    page.mouse.move(box["x"] + (col + 0.5) / cols * box["width"], box["y"] + (row + 0.5) / rows * box["height"])
+    settle(page)
+
+
+def number(page: Any, name: str) -> float:
+    return float(page.locator(f"#explorer [data-number={name}] td").first.get_attribute("data-value"))
+
+
+def badge(page: Any) -> str:
+    return str(page.locator(".ax-badge").get_attribute("data-source"))
+
+
+def wait_for_weights(page: Any, source: str) -> None:
+    page.wait_for_selector(f".ax-badge[data-source={source}]", timeout=60_000)
+    page.wait_for_selector(READY, timeout=60_000)
+
+
+def test_pointing_shows_pythons_numbers_without_a_request(page: Any) -> None:
+    encoding = Inspector().encode(LION)
+    expected = query_metrics(encoding.attention, encoding.grid, encoding.stride_px)
+    page.wait_for_load_state("networkidle")
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    for row, col in [(2, 3), (10, 10), (17, 5), (0, 0), (19, 19)]:
+        hover(page, row, col)
+        explorer = page.locator(READY)
+        assert (explorer.get_attribute("data-row"), explorer.get_attribute("data-col")) == (str(row), str(col))
+        index = row * encoding.grid[1] + col
+        assert number(page, "perplexity") == pytest.approx(expected.perplexity[index], rel=0.02)
+        assert number(page, "distance") == pytest.approx(expected.distance[index], rel=0.02)
+        assert number(page, "entropy") == pytest.approx(expected.entropy[index], abs=0.005)
+    assert requests == []
+
+
+def test_nothing_is_fetched_from_elsewhere(app_url: str, open_page: Callable[..., Any]) -> None:
+    page = open_page("about:blank")
+    hosts: set[str] = set()
+    page.on("request", lambda request: hosts.add(request.url.split("/")[2]) if "//" in request.url else None)
+    page.goto(app_url)
+    ready(page)
+    assert hosts == {app_url.split("/")[2]}
+
+
+def test_the_random_block_is_one_click_and_looks_it(page: Any) -> None:
+    hover(page, 10, 10)
+    trained = number(page, "perplexity")
+    page.get_by_label(text("en", "page.weights.random")).check()
+    wait_for_weights(page, "random")
+    hover(page, 10, 11)
+    positions = 20 * 20
+    assert number(page, "perplexity") > 0.9 * positions
+    assert trained < 0.5 * positions
+    assert "noise" in page.locator(".ax-badge").inner_text().lower()
+
+
+def test_a_broken_file_is_a_sentence_and_nothing_is_lost(page: Any) -> None:
+    hover(page, 4, 4)
+    before = number(page, "perplexity")
+    broken = {"name": "holiday.jpg", "mimeType": "image/jpeg", "buffer": b"\xff\xd8\xff\xe0 not really a photograph"}
+    page.locator("input[type=file]").first.set_input_files(broken)
+    toast = page.locator(".toast-body, [data-testid=toast-body]").first
+    toast.wait_for(timeout=60_000)
+    assert "picture" in toast.inner_text()
+    assert "Traceback" not in toast.inner_text()
+    assert page.locator(READY).count() == 1
+    hover(page, 4, 5)
+    hover(page, 4, 4)
+    assert number(page, "perplexity") == before
+
+
+def test_your_own_photograph(page: Any) -> None:
+    picture = io.BytesIO()
+    image = Image.open(CHEETAH)
+    exif = image.getexif()
+    exif[0x0112] = 6  # lying on its side: shown upright, 14 × 20 becomes 20 × 14
+    image.save(picture, "JPEG", exif=exif)
+    upload = {"name": "cheetah.jpg", "mimeType": "image/jpeg", "buffer": picture.getvalue()}
+    page.locator("input[type=file]").first.set_input_files(upload)
+    page.wait_for_selector(f"{READY}[data-rows='20'][data-cols='14']", timeout=60_000)
+    settle(page)
+    page.wait_for_function("() => !new URLSearchParams(location.search).has('example')")
+    page.get_by_role("button", name=text("en", "page.share")).click()
+    page.wait_for_function("() => document.querySelector('.ap-said').textContent !== ''")
+
+
+def test_an_example_is_one_click(page: Any) -> None:
+    page.locator(".gallery-item, [data-testid=gallery-item]").nth(1).click()
+    page.wait_for_selector(f"{READY}[data-rows='14'][data-cols='20']", timeout=60_000)
+    page.wait_for_function("() => new URLSearchParams(location.search).get('example') === 'cheetah'")
+
+
+def test_a_link_restores_the_view(app_url: str, open_page: Callable[..., Any]) -> None:
+    first = ready(open_page(f"{app_url}?example=cheetah&stage=layer2&side=160&weights=random&seed=7"))
+    first.wait_for_selector(f"{READY}[data-rows='14'][data-cols='20']")
+    assert badge(first) == "random"
+    hover(first, 3, 4)
+    first.keyboard.press("Enter") if first.locator(".ax-stage canvas").focus() else first.mouse.down()
+    first.mouse.up()
+    first.wait_for_function("() => new URLSearchParams(location.search).get('view')")
+    second = ready(open_page(first.url))
+    second.wait_for_selector(f"{READY}[data-rows='14'][data-cols='20'][data-pins='1']")
+    assert badge(second) == "random"
+    assert "7" in second.locator(".ax-badge").inner_text()
+
+
+def test_a_link_with_nonsense_is_a_sentence(app_url: str, open_page: Callable[..., Any]) -> None:
+    page = open_page(f"{app_url}?stem=%3Cb%3Ex&seed=NaN&view=%24%7Balert(1)%7D")
+    page.locator(".toast-body, [data-testid=toast-body]").first.wait_for(timeout=60_000)
+    ready(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_chinese_follows_the_browser_and_can_be_switched(
+    app_url: str, open_page: Callable[..., Any], scheme: str
+) -> None:
+    page = ready(open_page(app_url, locale="zh-CN", color_scheme=scheme))
+    page.get_by_role("heading", name=text("zh", "page.title")).wait_for()
+    page.get_by_label(text("zh", "page.weights.random")).wait_for()
+    assert page.locator("html").get_attribute("lang") == "zh-CN"
+    words = page.locator(".gradio-container").inner_text()
+    assert len(re.findall(r"[\u4e00-\u9fff]", words)) > 500
+    page.get_by_label("English").check()
+    page.get_by_role("heading", name=text("en", "page.title")).wait_for()
+    page.get_by_label(text("en", "page.weights.random")).wait_for()
+    assert re.findall(r"[\u4e00-\u9fff]", page.locator("#explorer").inner_text()) == []
+
+
+@pytest.mark.parametrize("width", [1440, 768, 390])
+def test_nothing_sticks_out(app_url: str, open_page: Callable[..., Any], width: int) -> None:
+    page = ready(open_page(app_url, viewport={"width": width, "height": 900}))
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize(
+    ("kind", "start"), [("figure-png", b"\x89PNG"), ("figure-svg", b"<?xml"), ("figure-pdf", b"%PDF"), ("arrays", b"PK")]
+)
+def test_exports_arrive(page: Any, tmp_path: Path, kind: str, start: bytes) -> None:
+    hover(page, 5, 5)
+    with page.expect_download(timeout=60_000) as download:
+        page.locator(f"[data-export={kind}]").click()
+    target = tmp_path / "export"
+    download.value.save_as(target)
+    assert target.read_bytes().startswith(start)
+    if kind == "arrays":
+        with np.load(target) as arrays:
+            assert arrays["attention"].shape == (400, 400)
+
+
+def test_values_are_never_templates(page: Any) -> None:
+    """A file name that looks like a template is shown, never evaluated."""
+    name = "${window.hacked=1}.safetensors"
+    page.get_by_label(text("en", "page.weights.file")).check()
+    page.locator("input[type=file]").last.set_input_files(
+        {"name": name, "mimeType": "application/octet-stream", "buffer": json.dumps({}).encode()}
+    )
+    page.locator(".toast-body, [data-testid=toast-body]").first.wait_for(timeout=60_000)
+    assert page.evaluate("window.hacked") is None

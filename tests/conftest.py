@@ -1,0 +1,77 @@
+"""What every test shares: nothing is sent out, where real data is, and the app as people start it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real photographs and ImageNet features; only some machines have one."""
+    folder = os.environ.get("ATTN_SHARED")
+    if not folder:
+        pytest.skip("ATTN_SHARED names no folder of photographs and ImageNet features")
+    return Path(folder)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_app(*flags: str, **environment: str) -> Iterator[str]:
+    """`python app.py` in a process of its own; yields its address and ends it afterwards."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "app.py", *flags],
+        cwd=ROOT,
+        env={**os.environ, "GRADIO_SERVER_PORT": str(port), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 180
+        while True:
+            if process.poll() is not None:
+                raise RuntimeError(f"app.py ended with {process.returncode}: {process.communicate()[0][-3000:]}")
+            try:
+                urllib.request.urlopen(url, timeout=5).close()
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+        yield url
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def app_url() -> Iterator[str]:
+    """The address of the app, started once for all tests that only use it."""
+    with running_app() as url:
+        yield url
+
+
+@pytest.fixture
+def start_app() -> Iterator[Callable[..., str]]:
+    """`start_app(*flags, **environment)` → the address of an app of the test's own."""
+    with ExitStack() as stack:
+        yield lambda *flags, **environment: stack.enter_context(running_app(*flags, **environment))

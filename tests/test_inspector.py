@@ -1,0 +1,143 @@
+"""The inspector against its parts, on a real photograph; threads; what it refuses."""
+
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from gradio.media import get_image
+from PIL import Image
+
+from attn import Inspector
+from attn.channel import CHANNEL_MECHANISMS
+from attn.images import ImageError
+from attn.inspector import Encoding, Inspection
+from attn.stem import GridTooLarge
+
+LION, CHEETAH = get_image("lion.jpg"), get_image("cheetah.jpg")
+
+
+@pytest.fixture(scope="module")
+def inspector() -> Inspector:
+    return Inspector("bundled", "layer3", weights="similarity")
+
+
+@pytest.fixture(scope="module")
+def inspection(inspector: Inspector) -> Inspection:
+    return inspector.inspect(CHEETAH)
+
+
+def test_shapes_follow_the_photograph(inspection: Inspection) -> None:
+    height, width = inspection.grid
+    positions, channels = height * width, 256
+    assert (height, width) == (14, 20)  # 502 × 343 px at a longest side of 320, stride 16
+    assert inspection.image.shape == (height * 16, width * 16, 3)
+    assert inspection.image.dtype == np.uint8
+    assert inspection.features.shape == (channels, height, width)
+    assert inspection.queries.shape == inspection.keys.shape == (positions, channels)
+    assert inspection.attention.shape == (positions, positions)
+    assert list(inspection.outputs) == ["spatial", *CHANNEL_MECHANISMS]
+    assert all(y.shape == inspection.features.shape for y in inspection.outputs.values())
+    assert {name: g.shape for name, g in inspection.gates.items()} == dict.fromkeys(["se", "eca", "cbam"], (channels,))
+    assert {name: m.shape for name, m in inspection.channel_maps.items()} == dict.fromkeys(
+        ["cam", "xca"], (channels, channels)
+    )
+    assert inspection.query_metrics.entropy.shape == (positions,)
+    assert inspection.trace[-1].shape == (1, channels, height, width)
+    assert inspection.weights["spatial"].source == "similarity"
+
+
+def test_attention_is_the_blocks_own(inspector: Inspector, inspection: Inspection) -> None:
+    x = torch.from_numpy(inspection.features)[None]
+    with torch.inference_mode():
+        y, attention = inspector.block(x, return_attention=True)
+    np.testing.assert_allclose(inspection.attention, attention[0], atol=1e-5)
+    np.testing.assert_allclose(inspection.outputs["spatial"], y[0], atol=1e-4)
+    np.testing.assert_allclose(inspection.attention.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(inspection.attention_rows([7, 3]), inspection.attention[[7, 3]], atol=1e-5)
+
+
+def test_gates_scale_channels_and_nothing_else(inspection: Inspection) -> None:
+    for name, gates in inspection.gates.items():
+        expected = inspection.features * gates[:, None, None]
+        np.testing.assert_allclose(inspection.outputs[name], expected, rtol=1e-5, atol=1e-6)
+        stats = inspection.channel_stats[name]
+        alive = stats.std_before > 1e-3
+        np.testing.assert_allclose(stats.affine_r2[alive], 1, atol=1e-6)
+        np.testing.assert_allclose(stats.affine_a[alive], gates[alive], rtol=1e-4)
+
+
+def test_costs_are_those_of_the_grid(inspection: Inspection) -> None:
+    positions, channels = inspection.grid[0] * inspection.grid[1], 256
+    spatial = inspection.costs["spatial"]
+    # Four 1×1 convolutions, then logits and weighted values.
+    assert spatial.multiply_adds >= 4 * positions * channels**2 + 2 * positions**2 * channels
+    assert spatial.parameters == 4 * (channels**2 + channels) + 2 * channels
+    assert inspection.costs["cam"].parameters == 1
+    assert all(cost.milliseconds > 0 for cost in inspection.costs.values())
+
+
+def test_an_encoding_is_not_computed_again(inspector: Inspector, inspection: Inspection) -> None:
+    encoding = inspector.encode(CHEETAH)
+    assert isinstance(encoding, Encoding)
+    again = inspector.inspect(encoding)
+    assert again.features is encoding.features
+    np.testing.assert_array_equal(again.queries, encoding.queries)
+    np.testing.assert_allclose(again.outputs["spatial"], inspection.outputs["spatial"], atol=1e-4)
+
+
+def test_an_inspection_cannot_be_reassigned(inspection: Inspection) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        inspection.grid = (1, 1)  # type: ignore[misc]
+
+
+def test_threads_do_not_mix_photographs(inspector: Inspector) -> None:
+    expected = {path: inspector.encode(path, 128).features for path in (LION, CHEETAH)}
+    jobs = [LION, CHEETAH] * 8
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda path: inspector.inspect(path, 128), jobs))
+    for path, result in zip(jobs, results, strict=True):
+        np.testing.assert_allclose(result.features, expected[path], atol=1e-4)
+
+
+def test_the_seed_decides_random_weights() -> None:
+    maps = [Inspector(weights="random", seed=seed).encode(LION, 128).attention for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(maps[0], maps[1])
+    assert np.abs(maps[0] - maps[2]).max() > 1e-6
+
+
+def test_random_weights_attend_almost_evenly(inspector: Inspector) -> None:
+    random = Inspector(weights="random").inspect(LION, 160)
+    similar = inspector.inspect(LION, 160)
+    assert random.query_metrics.entropy.mean() > 0.98
+    assert random.query_metrics.entropy.mean() > similar.query_metrics.entropy.mean() + 0.1
+    assert random.specificity[0] < similar.specificity[0]
+
+
+def test_the_temperature_flattens() -> None:
+    entropies = [
+        Inspector(weights="similarity", temperature=t).inspect(LION, 128).query_metrics.entropy.mean()
+        for t in (0.5, 1.0, 4.0)
+    ]
+    assert entropies == sorted(entropies)
+    assert entropies[0] < entropies[2]
+
+
+def test_refusals_name_what_is_wrong() -> None:
+    with pytest.raises(GridTooLarge, match="a longest side of 64 px fits"):
+        Inspector(weights="similarity", max_rows=4).encode(LION, 320)
+    with pytest.raises(ValueError, match="expected network to be one of"):
+        Inspector("resnet9000")
+    with pytest.raises(ValueError, match="expected source to be one of"):
+        Inspector(weights="magic")
+    with pytest.raises(ImageError, match="empty"):
+        Inspector(weights="similarity").encode(b"")
+
+
+def test_a_picture_of_any_shape_keeps_it(inspector: Inspector) -> None:
+    tall = inspector.encode(Image.new("RGB", (40, 400), "teal"), 320)
+    assert tall.grid == (20, 2)
+    speck = inspector.inspect(Image.new("RGB", (1, 1), "teal"), 64)
+    assert speck.grid == (4, 4)
+    assert np.isfinite(speck.attention).all()

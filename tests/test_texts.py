@@ -1,0 +1,61 @@
+"""Every text exists in every language, has the same places to fill, and is used."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import attn.ui
+from attn.ui.texts import LANGUAGES, load_texts, text
+
+UI = Path(attn.ui.__file__).parent
+
+
+def places(sentence: str) -> set[str]:
+    return set(re.findall(r"\{(\w+)\}", sentence))
+
+
+def test_languages_have_the_same_keys() -> None:
+    keys = {language: set(load_texts(language)) for language in LANGUAGES}
+    assert keys["en"]
+    assert keys["en"] == keys["zh"]
+
+
+def test_languages_fill_the_same_places() -> None:
+    english, chinese = load_texts("en"), load_texts("zh")
+    # Formulas have braces of their own.
+    differing = [
+        key for key in english if not key.startswith("formula") and places(english[key]) != places(chinese[key])
+    ]
+    assert differing == []
+
+
+def test_no_text_is_empty_or_left_in_english() -> None:
+    chinese = load_texts("zh")
+    assert [key for key, sentence in chinese.items() if not sentence.strip()] == []
+    words = {key: sentence for key, sentence in load_texts("en").items() if len(sentence.split()) > 3}
+    assert [key for key in words if not re.search(r"[\u4e00-\u9fff]", chinese[key])] == []
+
+
+def test_every_key_is_used_and_every_used_key_exists() -> None:
+    sources = "\n".join(
+        path.read_text(encoding="utf-8")
+        for pattern in ("*.py", "*.js", "*.html")
+        for path in sorted(UI.rglob(pattern))
+        if path.suffix != ".pyi"
+    )
+    keys = set(load_texts("en"))
+    parts = {key.split(".")[0] for key in keys}
+    quoted = set(re.findall(rf"""["'`]((?:{"|".join(parts)})\.[\w. -]+?)["'`]""", sources))
+    # Keys put together at run time: `part.name.${choice}` in JavaScript, f"part.name.{choice}" in Python.
+    prefixes = set(re.findall(rf"""["'`]((?:{"|".join(parts)})\.[\w.]*)\$?\{{""", sources))
+    assert {key for key in quoted if key not in keys and not key.endswith((".", ".gz", ".json"))} == set()
+    assert {key for key in keys - quoted if not any(key.startswith(prefix) for prefix in prefixes)} == set()
+
+
+def test_text_fills_in_values() -> None:
+    assert "7" in text("en", "page.error.number", name="Seed", low=0, high=9, value=7)
+    with pytest.raises(KeyError):
+        text("en", "page.nothing")
+    with pytest.raises(ValueError, match="expected a language of en, zh, got 'fr'"):
+        load_texts("fr")
