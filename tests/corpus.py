@@ -1,0 +1,289 @@
+"""Pictures and weight files as strangers bring them, good and bad, made by code and the same every time."""
+
+import functools
+import io
+import pickle
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from safetensors.torch import save
+
+# Quadrants: red, green / blue, white. Large enough that lossy formats keep the middle of each.
+COLOURS = {(0, 0): (255, 0, 0), (0, 1): (0, 255, 0), (1, 0): (0, 0, 255), (1, 1): (255, 255, 255)}
+SIDE = 64
+
+
+def card(side: int = SIDE) -> Image.Image:
+    """The RGB picture that most good files show."""
+    pixels = np.zeros((side, side, 3), np.uint8)
+    half = side // 2
+    for (row, col), colour in COLOURS.items():
+        pixels[row * half : (row + 1) * half, col * half : (col + 1) * half] = colour
+    return Image.fromarray(pixels)
+
+
+def encoded(image: Image.Image, format: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def png(width: int, height: int, bits: int, colour_type: int, rows: bytes) -> bytes:
+    """A PNG written by hand, for what Pillow does not write: 16-bit colour, false sizes."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
+
+
+def _png_16_bit_rgb() -> bytes:
+    pixels = np.asarray(card()).astype(">u2") * 257
+    return png(SIDE, SIDE, 16, 2, b"".join(b"\0" + row.tobytes() for row in pixels))
+
+
+def _ycck_jpeg() -> bytes:
+    """A CMYK JPEG whose Adobe marker says that C, M, Y are stored as Y, Cb, Cr: as Photoshop writes them."""
+    # Photoshop stores ink inverted (255 = none), and YCCK turns C, M, Y into Y, Cb, Cr as if they were 255 - R, G, B.
+    y, cb, cr = ImageOps.invert(card()).convert("YCbCr").split()
+    no_ink = Image.new("L", (SIDE, SIDE), 255)
+    # Pillow inverts CMYK on the way into the file; inverting here as well leaves these planes as they are.
+    planes = Image.merge("CMYK", [ImageOps.invert(plane) for plane in (y, cb, cr, no_ink)])
+    data = encoded(planes, "JPEG", quality=95)
+    transform = data.index(b"Adobe") + 11
+    return data[:transform] + b"\x02" + data[transform + 1 :]
+
+
+def _transparent() -> Image.Image:
+    """RGB + alpha: the lower right quadrant is black and fully transparent, so white on white paper."""
+    image = card().convert("RGBA")
+    image.paste((0, 0, 0, 0), (SIDE // 2, SIDE // 2, SIDE, SIDE))
+    return image
+
+
+def _palette_with_transparency() -> bytes:
+    image = card().quantize(8)
+    white = image.getpixel((SIDE - 1, SIDE - 1))
+    image.putpalette([0 if i // 3 == white else value for i, value in enumerate(image.getpalette() or [])])
+    return encoded(image, "PNG", transparency=white)
+
+
+def _orientation(value: int, format: str) -> bytes:
+    """The card turned away, with the EXIF orientation that turns it back."""
+    away = {
+        1: None,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }[value]
+    image = card() if away is None else card().transpose(away)
+    exif = Image.Exif()
+    exif[0x0112] = value
+    return encoded(image, format, exif=exif)
+
+
+def _animated(format: str) -> bytes:
+    others = [Image.new("RGB", (SIDE, SIDE), colour) for colour in ("black", "yellow")]
+    return encoded(card(), format, save_all=True, append_images=others, duration=100)
+
+
+@functools.cache
+def colour_files() -> dict[str, bytes]:
+    """Files that all show `card()`."""
+    image = card()
+    files = {
+        "jpeg": encoded(image, "JPEG", quality=95),
+        "jpeg progressive": encoded(image, "JPEG", quality=95, progressive=True),
+        "png": encoded(image, "PNG"),
+        "webp": encoded(image, "WEBP", quality=95),
+        "webp lossless": encoded(image, "WEBP", lossless=True),
+        "gif": encoded(image, "GIF"),
+        "tiff": encoded(image, "TIFF"),
+        "tiff deflate": encoded(image, "TIFF", compression="tiff_adobe_deflate"),
+        "bmp": encoded(image, "BMP"),
+        "avif": encoded(image, "AVIF", quality=95),
+        "mpo": encoded(image, "MPO", save_all=True, append_images=[Image.new("RGB", (SIDE, SIDE))], quality=95),
+        "cmyk jpeg": encoded(image.convert("CMYK"), "JPEG", quality=95),
+        "cmyk tiff": encoded(image.convert("CMYK"), "TIFF"),
+        "ycck jpeg": _ycck_jpeg(),
+        "16-bit rgb png": _png_16_bit_rgb(),
+        "palette png": encoded(image.quantize(8), "PNG"),
+        "palette png with transparency": _palette_with_transparency(),
+        "rgba png": encoded(_transparent(), "PNG"),
+        "rgba webp": encoded(_transparent(), "WEBP", lossless=True),
+        "rgba tiff": encoded(_transparent(), "TIFF"),
+        "transparent gif": encoded(_transparent(), "GIF"),
+        "colour-key png": encoded(_transparent().convert("RGB"), "PNG", transparency=(0, 0, 0)),
+        "animated gif": _animated("GIF"),
+        "animated webp": _animated("WEBP"),
+        "animated png": _animated("PNG"),
+        "animated avif": _animated("AVIF"),
+    }
+    for value in range(1, 9):
+        files[f"jpeg orientation {value}"] = _orientation(value, "JPEG")
+    for format in ("PNG", "WEBP", "TIFF"):
+        files[f"{format.lower()} orientation 6"] = _orientation(6, format)
+    return files
+
+
+def ramp(top: float, dtype: str) -> NDArray[np.generic]:
+    """(16, 256): every row rises evenly from 0 to `top`."""
+    return np.tile(np.linspace(0, top, 256), (16, 1)).astype(dtype)
+
+
+@functools.cache
+def grey_files() -> dict[str, bytes]:
+    """Files that all show a ramp from black, on the left, to white."""
+    grey = Image.fromarray(ramp(255, "uint8"))
+    return {
+        "grey jpeg": encoded(grey, "JPEG", quality=95),
+        "grey png": encoded(grey, "PNG"),
+        "grey + alpha png": encoded(Image.merge("LA", [grey, Image.new("L", grey.size, 255)]), "PNG"),
+        "16-bit png": encoded(Image.fromarray(ramp(65535, "uint16")), "PNG"),
+        "16-bit tiff": encoded(Image.fromarray(ramp(65535, "uint16")), "TIFF"),
+        "32-bit tiff": encoded(Image.fromarray(ramp(65535, "int32")), "TIFF"),
+        "32-bit tiff with large values": encoded(Image.fromarray(ramp(10_000_000, "int32") - 5_000_000), "TIFF"),
+        "float tiff to 1": encoded(Image.fromarray(ramp(1, "float32")), "TIFF"),
+        "float tiff to 255": encoded(Image.fromarray(ramp(255, "float32")), "TIFF"),
+        "float tiff of heights": encoded(Image.fromarray(ramp(4000, "float32") + 300), "TIFF"),
+    }
+
+
+@functools.cache
+def odd_files() -> dict[str, tuple[bytes, tuple[int, int]]]:
+    """Files that open, and the (width, height) they open at."""
+    black = Image.new("1", (33, 7))
+    return {
+        "1 × 1": (encoded(Image.new("RGB", (1, 1)), "PNG"), (1, 1)),
+        "1 × 5000": (encoded(Image.new("RGB", (1, 5000)), "PNG"), (1, 5000)),
+        "5000 × 1": (encoded(Image.new("RGB", (5000, 1)), "JPEG"), (5000, 1)),
+        "1-bit png": (encoded(black, "PNG"), (33, 7)),
+        "1-bit tiff": (encoded(black, "TIFF", compression="group4"), (33, 7)),
+        "1-bit bmp": (encoded(black, "BMP"), (33, 7)),
+        "flat float tiff": (encoded(Image.new("F", (9, 9), 7000), "TIFF"), (9, 9)),
+        "12 million pixels": (encoded(Image.new("RGB", (4000, 3000)), "JPEG"), (2000, 1500)),
+        "unreadable exif": (encoded(card(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"), (SIDE, SIDE)),
+    }
+
+
+def _patched(data: bytes, at: int, size: str, width: int, height: int) -> bytes:
+    """`data` with another width and height written at `at`."""
+    numbers = struct.pack(size, width, height)
+    return data[:at] + numbers + data[at + len(numbers) :]
+
+
+def _repeated_scans() -> bytes:
+    data = encoded(Image.new("L", (4000, 4000), 128), "JPEG", progressive=True)
+    return data[:-2] + data[data.rindex(b"\xff\xda") : -2] * 200 + data[-2:]
+
+
+def _zip() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("picture.png", encoded(card(), "PNG"))
+    return buffer.getvalue()
+
+
+@functools.cache
+def bad_files() -> dict[str, tuple[bytes, str]]:
+    """Files that cannot be opened, and a part of the sentence that says why."""
+    jpeg, gif, bmp = (encoded(card(), format) for format in ("JPEG", "GIF", "BMP"))
+    nan = ramp(1, "float32")
+    nan[3, 5] = np.nan
+    return {
+        "empty": (b"", "is empty"),
+        "one byte": (b"\x89", "not a picture"),
+        "text": (b"Dear all,\n\nplease find the picture attached.\n", "not a picture"),
+        "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'><rect width='9' height='9'/></svg>", "not a picture"),
+        "zip": (_zip(), "not a picture"),
+        "heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200), "HEIC"),
+        "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", "not a picture"),
+        # A real one: 50 MB of zeros unpack from 50 kB.
+        "decompression bomb png": (png(20000, 20000, 1, 0, bytes(20000 * 2501)), "million pixels"),
+        "66 million pixels png": (png(8200, 8050, 1, 0, bytes(8050 * 1026)), "8200 × 8050"),
+        "claimed 100 million pixels png": (png(10000, 10000, 8, 2, b"\0"), "10000 × 10000"),
+        "claimed size jpeg": (_patched(jpeg, jpeg.index(b"\xff\xc0") + 5, ">HH", 65535, 65535), "million pixels"),
+        "claimed size gif": (_patched(gif, 6, "<HH", 65535, 65535), "million pixels"),
+        "claimed size bmp": (_patched(bmp, 18, "<ii", 2**31 - 1, 2**31 - 1), "million pixels"),
+        "jpeg of 200 scans": (_repeated_scans(), "times over"),
+        "float tiff with nan": (encoded(Image.fromarray(nan), "TIFF"), "NaN"),
+        "png without pixels": (png(64, 64, 8, 2, b""), "damaged"),
+        **{
+            f"truncated {format.lower()}": (data[: int(len(data) * share)], "")
+            for format in ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
+            for data in [encoded(Image.effect_noise((SIDE, SIDE), 80).convert("RGB"), format)]
+            for share in [0.6]
+        },
+    }
+
+
+def block_tensors(channels: int, prefix: str = "") -> dict[str, torch.Tensor]:
+    """The ten tensors of one AttnBlock, from a fixed seed."""
+    generator = torch.Generator().manual_seed(channels)
+    tensors = {}
+    for layer in ("norm", "q", "k", "v", "proj_out"):
+        shape = (channels,) if layer == "norm" else (channels, channels, 1, 1)
+        tensors[f"{prefix}{layer}.weight"] = torch.randn(shape, generator=generator)
+        tensors[f"{prefix}{layer}.bias"] = torch.randn(channels, generator=generator)
+    return tensors
+
+
+class _Opens:
+    """Unpickles by calling `open` on a path: harmless, but it shows that code ran."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str, str]]:
+        return open, (self.path, "w")
+
+
+@functools.cache
+def bad_weights(channels: int = 64, marker: str = "/nonexistent/marker") -> dict[str, tuple[bytes, str]]:
+    """Weight files that cannot be used for `channels` channels, and a part of the sentence that says why.
+
+    Unpickling the pickle would create the file `marker`.
+    """
+    good = block_tensors(channels)
+    data = save(good)
+    checkpoint = io.BytesIO()
+    torch.save(good, checkpoint)
+    wrong_value = block_tensors(channels)
+    wrong_value["k.weight"][3, 5] = torch.nan
+    infinite = block_tensors(channels)
+    infinite["norm.bias"][0] = torch.inf
+    wrong_shape = block_tensors(channels)
+    wrong_shape["v.weight"] = torch.zeros(channels, channels, 3, 3)
+    return {
+        "empty": (b"", "not a safetensors file"),
+        "text": (b"just some words, nothing else", "not a safetensors file"),
+        "pickle": (pickle.dumps(_Opens(marker)), "not a safetensors file"),
+        "torch.save": (checkpoint.getvalue(), "not a safetensors file"),
+        "2 GB header": (struct.pack("<Q", 2 * 2**30) + data[8:], "header of 2147483648 bytes"),
+        "endless header": (struct.pack("<Q", 2**64 - 1) + data[8:], "header of"),
+        "truncated": (data[: len(data) // 2], "damaged"),
+        "cut in the header": (data[:100], "header of"),
+        "broken header": (data[:9] + b"\xff" + data[10:], "damaged"),
+        "nan": (save(wrong_value), "k.weight holds NaN"),
+        "infinite": (save(infinite), "norm.bias holds NaN or infinite"),
+        "wrong shape": (save(wrong_shape), r"v.weight of shape (64, 64, 1, 1), got (64, 64, 3, 3)"),
+        "other channels": (save(block_tensors(32)), "of 64 channels, the file has 0: unnamed (32)"),
+        "two blocks": (
+            save(block_tensors(channels, "encoder.mid.attn_1.") | block_tensors(channels, "decoder.mid.attn_1.")),
+            "the file has 2: decoder.mid.attn_1 (64), encoder.mid.attn_1 (64)",
+        ),
+        "no block": (save({"fc.weight": torch.zeros(3)}), "no block with norm"),
+        "part of a block": (save({name: t for name, t in good.items() if name != "k.bias"}), "no block with norm"),
+        "integers": (save({name: t.int() for name, t in good.items()}), "floating-point"),
+    }
