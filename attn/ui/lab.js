@@ -1,0 +1,356 @@
+// The position lab: one query's map before a shuffle, after it and put back, without and with the encoding. Queries and
+// keys travel once, as straight lines in the encoding's strength, so pointing and the slider ask no server.
+
+const labCore = (() => {
+  // value = code · scale of its row
+  function decode(codes, scale) {
+    const width = codes.length / scale.length;
+    return Float32Array.from(codes, (code, at) => code * scale[Math.floor(at / width)]);
+  }
+
+  // Attention of any query at any strength s of the encoding, on the map as it is or with its positions shuffled.
+  function model(arrays) {
+    const n = arrays.queries_scale.length;
+    const [q, dq, k, dk] = ['queries', 'query_steps', 'keys', 'key_steps'].map((name) =>
+      decode(arrays[name], arrays[`${name}_scale`]));
+    const channels = q.length / n;
+    const vector = new Float32Array(channels);
+    // Content `query` standing at place `place`; the content at place j is order[j].
+    function attention(query, place, strength, order) {
+      for (let c = 0; c < channels; c++) {
+        vector[c] = q[query * channels + c] + strength * dq[place * channels + c];
+      }
+      const out = new Float32Array(n);
+      for (let j = 0; j < n; j++) {
+        let content = 0;
+        let there = 0;
+        for (let c = 0, a = order[j] * channels, b = j * channels; c < channels; c++) {
+          content += vector[c] * k[a + c];
+          there += vector[c] * dk[b + c];
+        }
+        out[j] = content + strength * there;
+      }
+      attnCore.softmax(out, 1, out);
+      return out;
+    }
+    const asItIs = Uint16Array.from({ length: n }, (_, i) => i);
+    return {
+      n,
+      // before: on the photograph; after: on the shuffled one, where the query moved along; restored: after, put back.
+      maps(query, strength, order, back) {
+        const before = attention(query, query, strength, asItIs);
+        const after = attention(query, back[query], strength, order);
+        return { before, after, restored: after.map((_, i) => after[back[i]]) };
+      },
+    };
+  }
+
+  // back[order[i]] = i
+  function inverse(order) {
+    const back = new Uint16Array(order.length);
+    order.forEach((from, to) => { back[from] = to; });
+    return back;
+  }
+
+  // ‖value − reference‖ / ‖reference‖
+  function relativeError(value, reference) {
+    let difference = 0;
+    let norm = 0;
+    for (let i = 0; i < value.length; i++) {
+      difference += (value[i] - reference[i]) ** 2;
+      norm += reference[i] ** 2;
+    }
+    return Math.sqrt(difference / norm);
+  }
+
+  // 0.16, or 8 × 10⁻⁷ for what is small; an en dash where nothing is defined.
+  function readable(value) {
+    if (value === null || !Number.isFinite(value)) return '–';
+    if (value === 0) return '0';
+    if (Math.abs(value) >= 1e-3) return String(Number(value.toPrecision(2)));
+    const [digits, power] = value.toExponential(0).split('e');
+    return `${digits} × 10${[...String(Number(power))].map((c) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[c] ?? '⁻').join('')}`;
+  }
+
+  return { decode, model, inverse, relativeError, readable };
+})();
+
+if (attn) {
+  const root = element.querySelector('.attn-lab');
+  const all = (selector) => [...root.querySelectorAll(selector)];
+  const one = (selector) => root.querySelector(selector);
+  const lanes = ['without', 'with'].map((name) => one(`[data-lane="${name}"]`));
+  const slider = one('input[type=range]');
+  const button = one('.al-shuffle');
+  let shown = null; // { facts, image, model, order, back, shuffledImage }
+  let loadedUrl = null;
+  let loads = 0;
+  let cell = [0, 0];
+  let waiting = 0;
+  let frame = 0;
+
+  // --- drawing
+
+  function shufflePicture({ facts, image, order }) {
+    const [rows, cols] = facts.grid;
+    const canvas = document.createElement('canvas');
+    [canvas.height, canvas.width] = facts.image_size;
+    const height = canvas.height / rows;
+    const width = canvas.width / cols;
+    const context = canvas.getContext('2d');
+    for (let to = 0; to < order.length; to++) {
+      const [fromRow, fromCol] = [Math.floor(order[to] / cols), order[to] % cols];
+      const [row, col] = [Math.floor(to / cols), to % cols];
+      context.drawImage(image, fromCol * width, fromRow * height, width, height,
+        col * width, row * height, width, height);
+    }
+    return canvas;
+  }
+
+  function drawMap(canvas, picture, map, position) {
+    const [rows, cols] = shown.facts.grid;
+    const [height, width] = shown.facts.image_size;
+    if (canvas.width !== width) canvas.width = width;
+    if (canvas.height !== height) canvas.height = height;
+    const pixels = new ImageData(cols, rows);
+    const timesUniform = attnCore.scaled(map, map.length);
+    attnCore.colourise(timesUniform, attnCore.scaleOf('uniform', false), attnCore.colormap('viridis'), pixels.data);
+    const heat = new OffscreenCanvas(cols, rows);
+    heat.getContext('2d').putImageData(pixels, 0, 0);
+    const context = canvas.getContext('2d');
+    context.imageSmoothingEnabled = false;
+    context.globalAlpha = 1;
+    context.drawImage(picture, 0, 0, width, height);
+    context.globalAlpha = 0.6;
+    context.drawImage(heat, 0, 0, width, height);
+    context.globalAlpha = 1;
+    const [w, h] = [width / cols, height / rows];
+    const [x, y] = [(position % cols) * w, Math.floor(position / cols) * h];
+    for (const [colour, line] of [['#000', 5], ['#fff', 2.5]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = line;
+      context.strokeRect(x, y, w, h);
+    }
+  }
+
+  function drawLane(lane, strength) {
+    const query = cell[0] * shown.facts.grid[1] + cell[1];
+    const maps = shown.model.maps(query, strength, shown.order, shown.back);
+    for (const canvas of lane.querySelectorAll('canvas')) {
+      const view = canvas.dataset.view;
+      const moved = view === 'after';
+      drawMap(canvas, moved ? shown.shuffled : shown.image, maps[view], moved ? shown.back[query] : query);
+    }
+    // Without an encoding the browser's sums are equal by construction; there the error is that of the whole block.
+    const error = strength ? labCore.relativeError(maps.restored, maps.before) : shown.facts.mechanisms[0].weights_error;
+    lane.dataset.error = error;
+    lane.querySelector('.al-sentence').textContent =
+      attn.t(error < 1e-3 ? 'lab.here.same' : 'lab.here.different', { error: labCore.readable(error) });
+    return attnCore.summarise(maps.before, shown.facts.grid, shown.facts.stride_px, cell[0], cell[1], 0.6);
+  }
+
+  function draw() {
+    frame = 0;
+    if (!shown) return;
+    const strength = Number(slider.value);
+    root.dataset.row = cell[0];
+    root.dataset.col = cell[1];
+    drawLane(lanes[0], 0);
+    const numbers = drawLane(lanes[1], strength);
+    root.dataset.entropy = numbers.entropy;
+    root.dataset.distance = numbers.distance;
+    const even = attnCore.summarise(new Float32Array(shown.model.n).fill(1 / shown.model.n), shown.facts.grid,
+      shown.facts.stride_px, cell[0], cell[1], 0.6);
+    one('.al-here').textContent = attn.t('lab.here.numbers', {
+      entropy: numbers.entropy.toFixed(2),
+      distance: numbers.distance.toFixed(0),
+      uniform: even.distance.toFixed(0),
+    });
+    for (const output of all('.al-times')) output.textContent = `× ${strength.toFixed(1)}`;
+    drawChart('entropy', shown.facts.entropy, 1, 2, strength);
+    drawChart('distance', shown.facts.distance_px, shown.facts.uniform_distance_px, 0, strength);
+  }
+
+  function redraw() {
+    frame ||= requestAnimationFrame(draw);
+  }
+
+  const svg = (name, attributes) => {
+    const node = document.createElementNS('http://www.w3.org/2000/svg', name);
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    return node;
+  };
+
+  // Values over strength as a line, uniform attention as a dashed one, the chosen strength as a dot.
+  function drawChart(name, values, uniform, digits, strength) {
+    const figure = one(`[data-chart="${name}"]`);
+    const { strengths } = shown.facts;
+    const at = strengths.findIndex((s) => Math.abs(s - strength) < 0.05);
+    const high = 1.08 * Math.max(uniform, ...values);
+    const x = (s) => 10 + (220 * s) / strengths[strengths.length - 1];
+    const y = (v) => 100 - (95 * v) / high;
+    const line = values.map((v, i) => `${x(strengths[i]).toFixed(1)},${y(v).toFixed(1)}`).join(' ');
+    figure.querySelector('svg').replaceChildren(
+      svg('line', { class: 'al-axis', x1: 10, x2: 230, y1: 100, y2: 100 }),
+      svg('line', { class: 'al-uniform', x1: 10, x2: 230, y1: y(uniform), y2: y(uniform) }),
+      svg('polyline', { class: 'al-line', points: line }),
+      svg('circle', { class: 'al-dot', cx: x(strengths[at]), cy: y(values[at]), r: 4.5 }),
+    );
+    const text = attn.t(`lab.chart.${name}.value`, {
+      value: values[at].toFixed(digits),
+      none: values[0].toFixed(digits),
+      uniform: uniform.toFixed(digits),
+    });
+    figure.querySelector('p').textContent = text;
+    figure.querySelector('svg').setAttribute('aria-label', `${attn.t(`lab.chart.${name}`)}: ${text}`);
+    figure.dataset.value = values[at];
+  }
+
+  function fillTable() {
+    one('.al-errors tbody').replaceChildren(...shown.facts.mechanisms.map((mechanism) => {
+      const row = document.createElement('tr');
+      row.dataset.mechanism = mechanism.name;
+      row.dataset.same = mechanism.same;
+      const verdict = `lab.verdict.${mechanism.kind}.${mechanism.same ? 'same' : 'different'}`;
+      const cells = [
+        attn.t(`lab.mechanism.${mechanism.name}`),
+        labCore.readable(mechanism.change_error),
+        labCore.readable(mechanism.weights_error),
+        attn.t(mechanism.change_error === null ? 'lab.verdict.nothing' : verdict),
+      ];
+      row.append(...cells.map((text, column) => {
+        const node = document.createElement(column ? 'td' : 'th');
+        if (!column) node.scope = 'row';
+        node.textContent = text;
+        return node;
+      }));
+      return row;
+    }));
+  }
+
+  function fillWords() {
+    attn.fillTexts(root);
+    if (!shown) return;
+    const { facts } = shown;
+    one('.al-seed').textContent = attn.t('lab.seed', { seed: facts.seed });
+    const { without, with: encoded } = facts.grouping;
+    one('.al-grouping').textContent = without === undefined
+      ? attn.t('lab.grouping.none')
+      : attn.t('lab.grouping', { without: without.toFixed(3), with: encoded.toFixed(3) });
+    one('.al-charts').title = attn.t('lab.charts.over', { queries: facts.queries_measured });
+    fillTable();
+    redraw();
+  }
+
+  // --- the value
+
+  async function load() {
+    const value = props.value;
+    const turn = ++loads;
+    if (!value?.facts) return;
+    if (root.dataset.state === 'empty') root.dataset.state = 'loading';
+    try {
+      let { model, image } = shown ?? {};
+      if (value.arrays.url !== loadedUrl) {
+        image = new Image();
+        image.src = value.image.url;
+        const [arrays] = await Promise.all([attn.fetchArrays(value.arrays.url, value.layout), image.decode()]);
+        if (turn !== loads) return;
+        model = labCore.model(arrays);
+        loadedUrl = value.arrays.url;
+      }
+      const { facts } = value;
+      const order = Uint16Array.from(facts.permutation);
+      const [rows, cols] = facts.grid;
+      if (!shown || shown.facts.grid.join() !== facts.grid.join()) cell = [rows >> 1, cols >> 1];
+      shown = { facts, model, image, order, back: labCore.inverse(order) };
+      shown.shuffled = shufflePicture(shown);
+      root.dataset.state = 'ready';
+      root.dataset.seed = facts.seed;
+      attn.facts = facts.tour;
+      attn.emit('attn:facts', facts.tour);
+      settle();
+      fillWords();
+    } catch (error) {
+      if (turn === loads) root.dataset.state = 'error';
+      console.error(error);
+    }
+  }
+
+  // --- what people do
+
+  function settle() {
+    clearTimeout(waiting);
+    button.disabled = false;
+    button.removeAttribute('aria-busy');
+  }
+
+  function shuffle() {
+    if (!shown || button.disabled) return;
+    button.disabled = true;
+    button.setAttribute('aria-busy', 'true');
+    waiting = setTimeout(settle, 15000);
+    trigger('shuffle', { seed: shown.facts.seed + 1 });
+  }
+
+  function pointTo(row, col) {
+    if (!shown || (row === cell[0] && col === cell[1])) return;
+    cell = [row, col];
+    attn.emit('attn:query', { source: 'lab', row, col });
+    redraw();
+  }
+
+  function follow(event) {
+    if (!shown) return;
+    const [rows, cols] = shown.facts.grid;
+    const box = event.target.getBoundingClientRect();
+    const clamp = (value, count) => Math.max(0, Math.min(count - 1, Math.floor(value * count)));
+    const row = clamp((event.clientY - box.top) / box.height, rows);
+    const col = clamp((event.clientX - box.left) / box.width, cols);
+    if (event.target.dataset.view !== 'after') return pointTo(row, col);
+    const from = shown.order[row * cols + col];
+    pointTo(Math.floor(from / cols), from % cols);
+  }
+
+  function say() {
+    draw();
+    one('.al-live').textContent = attn.t('lab.spoken', {
+      row: cell[0] + 1,
+      col: cell[1] + 1,
+      without: lanes[0].querySelector('.al-sentence').textContent,
+      with: lanes[1].querySelector('.al-sentence').textContent,
+    });
+  }
+
+  const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+  button.addEventListener('click', shuffle);
+  slider.addEventListener('input', redraw);
+  for (const canvas of all('.al-pictures canvas')) {
+    canvas.addEventListener('pointermove', follow);
+    canvas.addEventListener('pointerdown', follow);
+  }
+  one('canvas[tabindex]').addEventListener('keydown', (event) => {
+    const step = ARROWS[event.key];
+    if (!step || !shown || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    const inside = (value, count) => Math.max(0, Math.min(count - 1, value));
+    pointTo(...step.map((move, axis) => inside(cell[axis] + move, shown.facts.grid[axis])));
+    say();
+  });
+  attn.on(root, 'attn:query', ({ source, row, col }) => {
+    if (source === 'lab' || !shown) return;
+    const [rows, cols] = shown.facts.grid;
+    if (row < 0 || col < 0 || row >= rows || col >= cols) return;
+    cell = [row, col];
+    redraw();
+  });
+  attn.on(root, 'attn:lab', ({ shuffle: press, strength }) => {
+    if (strength !== undefined) slider.value = strength;
+    if (press) shuffle();
+    redraw();
+  });
+  attn.on(root, 'attn:lang', fillWords);
+  watch('value', load);
+  fillWords();
+  load();
+}

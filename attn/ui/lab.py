@@ -1,0 +1,279 @@
+"""The position lab and the text lane: what position means to attention, tried on the reader's own picture and words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.data_classes import FileData, GradioModel
+from numpy.typing import NDArray
+from PIL import Image
+
+from attn import attention_metrics as metrics
+from attn.channel_stats import median_defined
+from attn.inspector import Inspection, Inspector
+from attn.position import SinusoidalEncoding2d
+from attn.shuffle import EncodedQueries, ShuffleResult, encoded_queries, evenly_spaced, shuffle_test, with_encoding
+from attn.text import MAX_CHARACTERS, MAX_TOKENS, shuffle_sentence, tokenize
+from attn.ui.component import cached_file, component_files, pack_arrays
+from attn.ui.texts import load_texts
+
+STRENGTHS = tuple(step / 10 for step in range(21))  # × the encoding's own amplitude
+QUERIES_FOR_MEANS = 512
+STATEMENTS = tuple(f"S{number}" for number in range(1, 11))
+LATEX_DELIMITERS = [
+    {"left": "$$", "right": "$$", "display": True},
+    {"left": "$", "right": "$", "display": False},
+]
+
+
+@dataclass(frozen=True, eq=False)
+class LabView:
+    """The value of `Lab`: one photograph's shuffle test, and its attention at any strength of the encoding.
+
+    image: (H, W, 3) uint8. parts: queries and keys as lines in the strength.
+    shuffles: "spatial" (the block without encoding), "spatial_position" (with it), then the channel mechanisms.
+    entropy, distance_px: means over the queries at each of `STRENGTHS`; queries_measured says over how many.
+    uniform_distance_px: the yardstick of the distance.
+    grouping: {"without", "with"} → measured grouping AUC of the bundled trained blocks, where there is one.
+    facts: the plain numbers the tour quotes.
+    """
+
+    image: NDArray[np.uint8]
+    grid: tuple[int, int]
+    stride_px: int
+    parts: EncodedQueries
+    seed: int
+    shuffles: dict[str, ShuffleResult]
+    entropy: list[float]
+    distance_px: list[float]
+    uniform_distance_px: float
+    queries_measured: int
+    grouping: dict[str, float]
+    facts: dict[str, Any]
+
+
+def lab_view(inspection: Inspection, inspector: Inspector, seed: int = 0) -> LabView:
+    """The lab for an inspected photograph; ``seed`` draws the permutation.
+
+    A block without an encoding of its own is tried with the default one, so that there is something to compare.
+    """
+    block = inspector.block
+    encoding = block.encoding if block.encoding is not None else SinusoidalEncoding2d(block.channels)
+    blocks = {
+        "spatial": with_encoding(block, None),
+        "spatial_position": with_encoding(block, encoding),
+        **inspector.mechanisms,
+    }
+    shuffles = {name: shuffle_test(inspection.features, module, seed) for name, module in blocks.items()}
+    parts = encoded_queries(inspection.features, block, encoding)
+    positions = len(parts.queries)
+    queries = evenly_spaced(positions, QUERIES_FOR_MEANS)
+    entropy, distance = [], []
+    for strength in STRENGTHS:
+        rows = parts.rows(strength, queries)
+        entropy.append(float(metrics.entropy(rows).mean()))
+        distance.append(
+            float(metrics.mean_attention_distance(rows, inspection.grid, inspection.stride_px, queries.tolist()).mean())
+        )
+    uniform = metrics.uniform_attention_distance(inspection.grid, inspection.stride_px)[queries]
+    source = inspection.weights["spatial"].source
+    return LabView(
+        image=inspection.image,
+        grid=inspection.grid,
+        stride_px=inspection.stride_px,
+        parts=parts,
+        seed=seed,
+        shuffles=shuffles,
+        entropy=entropy,
+        distance_px=distance,
+        uniform_distance_px=float(uniform.mean()),
+        queries_measured=len(queries),
+        grouping=grouping_figures(inspection.stem, inspection.stage) if source == "trained" else {},
+        facts=tour_facts(inspection, shuffles),
+    )
+
+
+def tour_facts(inspection: Inspection, shuffles: dict[str, ShuffleResult]) -> dict[str, Any]:
+    """The numbers the tour quotes about the reader's own picture; None where undefined."""
+    channels = len(inspection.features)
+    positions = inspection.features[0].size
+    return {
+        "source": inspection.weights["spatial"].source,
+        "positions": positions,
+        "channels": channels,
+        "specificity": inspection.specificity[0],
+        "entropy": float(inspection.query_metrics.entropy.mean()),
+        "r2": {name: _defined(median_defined(s.affine_r2)) for name, s in inspection.channel_stats.items()},
+        "delta_r2": {name: _defined(median_defined(s.delta_r2)) for name, s in inspection.channel_stats.items()},
+        "relative_change": dict(inspection.relative_change),
+        "shuffle_error": {name: _error_of(result) for name, result in shuffles.items()},
+    }
+
+
+def grouping_figures(stem: str, stage: str) -> dict[str, float]:
+    """Measured grouping AUC of the trained blocks "without" and "with" the encoding; empty where none was measured."""
+    return {}
+
+
+class LabData(GradioModel):
+    """What the browser receives: the photograph, the packed queries and keys, where each lies, and the numbers."""
+
+    image: FileData
+    arrays: FileData
+    layout: dict[str, dict[str, Any]]
+    facts: dict[str, Any]
+
+
+class Lab(gr.HTML):
+    """Shuffle the photograph's positions, turn the encoding up and down, and see who notices.
+
+    Pressing the button fires ``shuffle`` with ``{"seed": n}``; answer it with `lab_view` of that seed.
+    """
+
+    data_model = LabData
+
+    def __init__(self, value: LabView | None = None, **arguments: Any) -> None:
+        super().__init__(value, apply_default_css=False, **component_files("lab"), **arguments)
+
+    def postprocess(self, value: LabView | None) -> LabData | None:
+        """The view as files in Gradio's cache; None leaves the lab empty.
+
+        A new permutation of the same photograph gives the same files, which the browser then need not fetch again.
+        """
+        if value is None:
+            return None
+        data, layout = pack_arrays(lab_arrays(value), level=0)
+        photograph = BytesIO()
+        Image.fromarray(value.image).save(photograph, format="JPEG", quality=92)
+        cache = self.GRADIO_CACHE
+        return LabData(
+            image=cached_file(photograph.getvalue(), "photograph.jpg", cache, "image/jpeg"),
+            arrays=cached_file(data, "lab.bin.gz", cache, "application/gzip"),
+            layout=layout,
+            facts=lab_facts(value),
+        )
+
+    def preprocess(self, payload: LabData | None) -> None:
+        """Nothing: what the lab needs from the server it asks for with an event."""
+
+    def api_info(self) -> dict[str, Any]:
+        """The JSON schema of the value, as `data_model` has it."""
+        return LabData.model_json_schema()
+
+
+def lab_arrays(view: LabView) -> dict[str, NDArray[Any]]:
+    """Queries, keys and their steps (N, C) as int16 rows with a float32 ``NAME_scale`` (N,): value = code · scale."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for name in ("queries", "query_steps", "keys", "key_steps"):
+        rows = getattr(view.parts, name)
+        scale = np.abs(rows).max(axis=1).clip(min=np.finfo(np.float32).tiny) / 32767
+        arrays[name] = np.rint(rows / scale[:, None]).astype(np.int16)
+        arrays[f"{name}_scale"] = scale.astype(np.float32)
+    return arrays
+
+
+def lab_facts(view: LabView) -> dict[str, Any]:
+    """The plain numbers beside the arrays; None stands for undefined."""
+    return {
+        "grid": list(view.grid),
+        "stride_px": view.stride_px,
+        "image_size": list(view.image.shape[:2]),
+        "seed": view.seed,
+        "permutation": view.shuffles["spatial"].permutation.tolist(),
+        "mechanisms": [
+            {
+                "name": name,
+                "kind": result.kind,
+                "output_error": _defined(result.output_error),
+                "change_error": _defined(result.change_error),
+                "weights_error": _defined(result.weights_error),
+                "same": result.same,
+            }
+            for name, result in view.shuffles.items()
+        ],
+        "strengths": list(STRENGTHS),
+        "entropy": view.entropy,
+        "distance_px": view.distance_px,
+        "uniform_distance_px": view.uniform_distance_px,
+        "queries_measured": view.queries_measured,
+        "grouping": view.grouping,
+        "tour": view.facts,
+    }
+
+
+def shuffle_seed(data: Any) -> int:
+    """The seed a ``shuffle`` event carries in its data, 0 … 2³¹ − 1.
+
+    Raises:
+        ValueError: no such seed; the browser sends what it likes.
+    """
+    seed = data.get("seed") if isinstance(data, dict) else None
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
+        raise ValueError(f"expected a seed from 0 to 2^31 - 1, got {seed!r}")
+    return seed
+
+
+class TextLane(gr.HTML):
+    """Type a sentence, point at a token, shuffle the words: attention along a sequence, with and without its order."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(
+            "", apply_default_css=False, server_functions=[text_view], **component_files("text_lane"), **arguments
+        )
+
+
+def text_view(request: dict[str, Any]) -> dict[str, Any]:
+    """What the text lane shows for {"sentence": str, "seed": int}: see `SentenceShuffle`.
+
+    tokens in order; order: shuffled position → original; used and found: how many tokens there are and how many of
+    them are looked at; without, with: attention and shuffled maps, and the errors.
+    """
+    sentence = str(request.get("sentence", ""))[:MAX_CHARACTERS]
+    seed = int(request.get("seed", 0)) % 2**31
+    found = tokenize(sentence)
+    tokens = found[:MAX_TOKENS]
+    answer: dict[str, Any] = {"tokens": tokens, "found": len(found), "seed": seed}
+    if tokens:
+        for name, strength in (("without", 0.0), ("with", 1.0)):
+            result = shuffle_sentence(tokens, seed, strength)
+            answer["order"] = result.order.tolist()
+            answer[name] = {
+                "attention": result.attention.round(7).tolist(),
+                "shuffled": result.shuffled.round(7).tolist(),
+                "output_error": result.output_error,
+                "attention_error": result.attention_error,
+            }
+    return answer
+
+
+def formulas(language: str) -> str:
+    """Markdown with LaTeX: every mechanism's formula, its symbols tied to what is on screen, and its paper.
+
+    Show it in a `gr.Markdown` with ``latex_delimiters=LATEX_DELIMITERS``.
+    """
+    return "\n\n".join(load_texts(language, "formulas").values())
+
+
+def statements(language: str) -> str:
+    """A Markdown table of the note's ten statements: what it says, what is so, and where that is shown and tested."""
+    texts = load_texts(language, "statements")
+    columns = ("note", "found", "where")
+    lines = [
+        [texts[f"statements.{column}"] for column in ("number", *columns)],
+        ["---"] * 4,
+        *([number, *(texts[f"statements.{number}.{column}"] for column in columns)] for number in STATEMENTS),
+    ]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _error_of(result: ShuffleResult) -> float | None:
+    return _defined(result.change_error if not math.isnan(result.change_error) else result.output_error)
+
+
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
