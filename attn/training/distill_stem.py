@@ -19,34 +19,33 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
-from torchvision.models.resnet import BasicBlock, ResNet
 from torchvision.transforms.v2.functional import pil_to_tensor, resize
 
-MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
-STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
-STAGES = ("layer1", "layer2", "layer3")
+from attn.images import open_image
+from attn.stem import MEAN, STD, to_tensor, trunk
+
+MEAN_COLUMN = torch.tensor(MEAN).view(1, 3, 1, 1)
+STD_COLUMN = torch.tensor(STD).view(1, 3, 1, 1)
 # Shares of all steps: hints, end to end, settle.
 HINTS_END, SETTLE_START = 0.375, 0.70
 CROP, SETTLE_CROP = 128, 192
 
 
-def trunk() -> ResNet:
-    """A ResNet-18 with random weights, without what follows layer3."""
-    net = ResNet(BasicBlock, [2, 2, 2, 2])
-    del net.layer4, net.fc
-    return net.to(memory_format=torch.channels_last)
+def fresh_trunk() -> nn.Sequential:
+    """A ResNet-18 to layer3 with random weights."""
+    return trunk("resnet18", "layer3").to(memory_format=torch.channels_last)
 
 
-def units(net: ResNet) -> list[nn.Module]:
+def units(net: nn.Sequential) -> list[nn.Module]:
     """The trunk as seven modules in a row: the opening convolution, then six residual blocks."""
-    opening = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool)
-    return [opening, *net.layer1, *net.layer2, *net.layer3]
+    opening = nn.Sequential(*list(net)[:4])
+    return [opening, *(block for stage in list(net)[4:] for block in stage.children())]
 
 
 class Crops(IterableDataset):
@@ -56,7 +55,7 @@ class Crops(IterableDataset):
         paths = sorted(p for folder in folders for p in folder.iterdir() if p.suffix.lower() in {".jpg", ".png"})
         if not paths:
             raise ValueError(f"no .jpg or .png in {', '.join(map(str, folders))}")
-        self.photographs = [pil_to_tensor(Image.open(p).convert("RGB")) for p in paths]
+        self.photographs = [pil_to_tensor(open_image(p)) for p in paths]
         self.size = size
         self.seed = seed
 
@@ -82,7 +81,7 @@ class Crops(IterableDataset):
 def batches(folders: list[Path], size: int, batch: int, seed: int) -> Iterator[Tensor]:
     """Normalised batches (b, 3, size, size), prepared in one background process."""
     for crops in DataLoader(Crops(folders, size, seed), batch_size=batch, num_workers=1, prefetch_factor=4):
-        yield ((crops / 255 - MEAN) / STD).contiguous(memory_format=torch.channels_last)
+        yield ((crops / 255 - MEAN_COLUMN) / STD_COLUMN).contiguous(memory_format=torch.channels_last)
 
 
 def channel_weights(targets: list[Tensor]) -> list[Tensor]:
@@ -100,7 +99,7 @@ def channel_weights(targets: list[Tensor]) -> list[Tensor]:
 
 @torch.inference_mode()
 def r_squared(
-    student: ResNet, teacher: ResNet, folder: Path, longest_side: int, most: int | None = None
+    student: nn.Sequential, teacher: nn.Sequential, folder: Path, longest_side: int, most: int | None = None
 ) -> list[float]:
     """R² of the student's layer1–3 against the teacher's, every position and channel pooled over all photographs.
 
@@ -113,11 +112,9 @@ def r_squared(
     squares = [0.0] * 3
     counts = [0] * 3
     for path in sorted(folder.glob("*.jpg"))[:most]:
-        image = pil_to_tensor(Image.open(path).convert("RGB"))
-        scale = longest_side / max(image.shape[1:])
-        size = [round(n * scale) for n in image.shape[1:]]
-        x = (resize(image, size, antialias=True)[None] / 255 - MEAN) / STD
-        ours = theirs = x.contiguous(memory_format=torch.channels_last)
+        image = open_image(path)
+        scale = longest_side / max(image.size)
+        ours = theirs = to_tensor(image, (round(image.height * scale), round(image.width * scale)))
         outputs = []
         for index, (unit, reference) in enumerate(zip(units(student), units(teacher), strict=True)):
             ours, theirs = unit(ours), reference(theirs)
@@ -147,10 +144,10 @@ def main() -> None:
     args = parser.parse_args()
 
     torch.manual_seed(args.seed)
-    teacher = trunk()
+    teacher = fresh_trunk()
     teacher.load_state_dict(load_file(args.teacher), strict=False)
     teacher.eval().requires_grad_(False)
-    student = trunk()
+    student = fresh_trunk()
     optimizer = torch.optim.AdamW(student.parameters(), lr=2e-3, weight_decay=1e-4)
 
     def rate(step: int) -> float:
@@ -202,7 +199,7 @@ def main() -> None:
             running = 0.0
         if (step + 1) % 500 == 0 or step + 1 == args.steps:
             spent = seconds + time.monotonic() - clock
-            state = {"student": student.state_dict(), "optimizer": optimizer.state_dict()}
+            state: dict[str, Any] = {"student": student.state_dict(), "optimizer": optimizer.state_dict()}
             state |= {"schedule": schedule.state_dict(), "step": step + 1, "seconds": spent}
             torch.save(state, args.checkpoint)
             if args.validation:

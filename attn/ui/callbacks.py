@@ -124,7 +124,7 @@ def whole_number(language: str, name: str, value: object, low: int, high: int) -
     if not numeric or not low <= value <= high or value % 1:  # type: ignore[operator]
         label = text(language, f"page.{name}")
         raise UserError(text(language, "page.error.number", name=label, low=low, high=high, value=value))
-    return int(value)  # type: ignore[call-overload, no-any-return]
+    return int(value)  # type: ignore[call-overload]
 
 
 # All three are keyed by path: Gradio's cache names files by their content, so a path never changes its picture.
@@ -203,7 +203,9 @@ def look(language: str, photograph: str | None, example: str, *controls: Any) ->
         if view.weights != controls[3]:
             notice = text(language, "page.fallback.trained", stem=view.stem, stage=view.stage)
         shown = explorer_view(path, view)
-    return shown, address_of(view, example), gr.update(value=notice, visible=bool(notice))
+    # The encoding's switch as it stands, though weights without one do not use it.
+    address = {**address_of(view, example), "position": int(bool(controls[4]))}
+    return shown, address, gr.update(value=notice, visible=bool(notice))
 
 
 def measure(language: str, photograph: str | None, example: str, *controls: Any) -> tuple[ChannelsView, str]:

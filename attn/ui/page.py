@@ -170,7 +170,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
 
         def inspect_after(event: Callable[..., Any], **arguments: Any) -> None:
             """The map first, then the channels, then the lab: each waits for the one before, no map for the rest."""
-            looked = event(look, state, [explorer, bridge, banner], **arguments, **private)
+            looked = event(_look, state, [explorer, bridge, banner], **arguments, **private)
             measured = looked.success(measure, state, [channels, shapes], show_progress="hidden", **private)
             measured.success(practise, state, lab, show_progress="hidden", **private)
 
@@ -268,6 +268,11 @@ def _opening(settings: Settings) -> tuple[View, ExplorerView | ExplorerNotice, s
             notice = text("en", "page.fallback.stem", reason=error)
             sentence = str(error)
     return view, ExplorerNotice(sentence), sentence
+
+
+def _look(progress: gr.Progress = gr.Progress(track_tqdm=True), *state: Any) -> Any:  # noqa: B008 - Gradio's way
+    """`look`, while the download bar of a network's weights shows on the page."""
+    return look(*state)
 
 
 def _language(code: Any) -> str:
