@@ -13,6 +13,11 @@ const channelsCore = (() => {
     return Float32Array.from({ length: columns }, (_, i) => low + step * codes[row * columns + i]);
   }
 
+  /** Offsets of a fit, with what is only float32's rounding (a millionth of the channel's greatest value) made 0. */
+  function settled(offsets, lows, highs) {
+    return offsets.map((b, c) => (Math.abs(b) < 1e-6 * Math.max(Math.abs(lows[c]), Math.abs(highs[c])) ? 0 : b));
+  }
+
   /** One photograph's channels: `before`, `change` and `after` give a channel's map, `stat` a number for every channel. */
   function channelsModel(facts, arrays) {
     const mechanisms = Object.fromEntries(facts.mechanisms.map((mechanism) => [mechanism.name, mechanism]));
@@ -31,7 +36,10 @@ const channelsCore = (() => {
         const moved = change(name, channel);
         return before(channel).map((x, i) => x + moved[i]);
       },
-      stat: (name, field) => arrays[field.endsWith('_before') ? `stats_${field}` : `stats_${name}_${field}`],
+      stat: (name, field) => {
+        const values = arrays[field.endsWith('_before') ? `stats_${field}` : `stats_${name}_${field}`];
+        return field.endsWith('_b') ? settled(values, arrays.stats_min_before, arrays.stats_max_before) : values;
+      },
     };
   }
 
@@ -143,7 +151,7 @@ const channelsCore = (() => {
   }
 
   return {
-    decodeRow, channelsModel, topPositions, extent, histogram, sortedOrder,
+    decodeRow, settled, channelsModel, topPositions, extent, histogram, sortedOrder,
     readable, short, signedPercent, csvOf, ticks, spread,
   };
 })();
@@ -198,6 +206,7 @@ function channelsPanel(root, props, watch) {
   const SOURCE = 'channels';
   const ROW_PX = 28;
   const BINS = 30;
+  const TALLEST_PX = 330;
   const AXIS = { left: 46, right: 10 }; // what a plot leaves free at its sides, in px
   const STATISTICS = ['mean', 'std', 'min', 'max', 'sparsity', 'energy_share'];
   const state = {
@@ -243,6 +252,9 @@ function channelsPanel(root, props, watch) {
     return node;
   }
 
+  /** A text whose **starred** parts are strong. */
+  const emphasised = (text) => text.split('**').map((part, i) => (i % 2 ? h('strong', {}, part) : part));
+
   /** A row of radio buttons: `options` [{value, label}] read and written through get and set. */
   function choice(legend, options, get, set, on) {
     const group = `channels-${Math.random().toString(36).slice(2)}`;
@@ -255,14 +267,14 @@ function channelsPanel(root, props, watch) {
 
   // --- drawing
 
+  /** The theme's colours; derived ones are read off an element, which has them worked out. */
   function palette() {
     const style = getComputedStyle(root);
-    const read = (name) => style.getPropertyValue(name).trim();
     return {
-      text: read('--body-text-color') || '#222',
-      quiet: read('--body-text-color-subdued') || '#666',
-      line: read('--border-color-primary') || '#ccc',
-      accent: read('--channels-accent'),
+      text: style.color,
+      quiet: getComputedStyle(root.querySelector('.note')).color,
+      line: style.getPropertyValue('--border-color-primary').trim(),
+      accent: style.getPropertyValue('--color-accent').trim(),
       font: `12px ${style.fontFamily}`,
     };
   }
@@ -285,7 +297,8 @@ function channelsPanel(root, props, watch) {
   function picture(values, rows, cols, { table, low, high, log = false }) {
     const canvas = h('canvas', { width: cols, height: rows });
     const pixels = new ImageData(cols, rows);
-    const range = { low, high: high > low ? high : low + 1, log };
+    const flat = table === 'diverging' ? { low: -1, high: 1 } : { low, high: low + 1 };
+    const range = { ...(high > low ? { low, high } : flat), log };
     attn.core.colourise(values, range, attn.core.colormap(table), pixels.data);
     for (let i = 0; i < values.length; i += 1) if (Number.isNaN(values[i])) pixels.data[4 * i + 3] = 0;
     canvas.getContext('2d').putImageData(pixels, 0, 0);
@@ -390,8 +403,11 @@ function channelsPanel(root, props, watch) {
     const heading = live(['mechanism', 'lane', 'channel'], title, 'span', { class: 'title' });
     const canvas = h('canvas', { role: keys ? 'application' : 'img', tabindex: keys ? 0 : undefined });
     canvas.style.aspectRatio = ratio;
+    canvas.style.maxWidth = `${TALLEST_PX * Number(ratio)}px`;
     const strip = h('canvas', { class: 'strip', 'aria-hidden': 'true' });
     const ends = [h('span'), h('span'), h('span')];
+    const scaleBar = h('div', { class: 'bar', style: `max-width:${canvas.style.maxWidth}` }, strip,
+      h('div', { class: 'ends' }, ends));
     const note = caption ? live(on, caption, 'p', { class: 'note' }) : null;
     when(on, () => {
       const scale = paint(canvas, draw);
@@ -417,7 +433,7 @@ function channelsPanel(root, props, watch) {
     if (hover) canvas.addEventListener('pointermove', (event) => hover(...at(event), canvas));
     if (keys) canvas.addEventListener('keydown', keys);
     return h('figure', { 'data-shows': shows }, h('figcaption', {}, heading), canvas,
-      bar ? h('div', { class: 'bar' }, strip, h('div', { class: 'ends' }, ends)) : null, note);
+      bar ? scaleBar : null, note);
   }
 
   // --- what everything follows
@@ -430,7 +446,7 @@ function channelsPanel(root, props, watch) {
     root.dataset.row = query.row;
     root.dataset.col = query.col;
     update('query');
-    if (tell) attn.emit('attn:query', { source: SOURCE, ...query });
+    if (tell) attn.emit('attn:query', { source: SOURCE, ...query, rows, cols });
   }
 
   function setChannel(channel, tell = true) {
@@ -456,7 +472,7 @@ function channelsPanel(root, props, watch) {
 
   const queryIndex = () => state.query.row * model.facts.grid[1] + state.query.col;
   const channelAt = (x) => Math.floor(x * model.facts.channels);
-  const cell = ({ row, col }) => t('cell', { row: row + 1, col: col + 1 });
+  const cell = ({ row, col }) => t('cell', { row, col });
   const scaleFrom = (table, low, high, unit) => ({ table, low, high, unit });
 
   /** Zero to the greatest value; and, for changes, the same to both sides of zero. */
@@ -570,14 +586,22 @@ function channelsPanel(root, props, watch) {
     });
   }
 
-  /** Arrowheads at both ends of a matrix's row and a thin frame around it. */
+  /** A thin frame around a matrix's row, and arrowheads at its ends. */
   function drawRowMark(ctx, width, height, row, rows) {
     const y = ((row + 0.5) * height) / rows;
-    const half = Math.max(1.5, height / rows / 2);
-    for (const [colour, thickness] of [['#000', 3], ['#fff', 1]]) {
+    const half = Math.max(2, height / rows / 2 + 1);
+    for (const [colour, out] of [['#000', 1], ['#fff', 0]]) {
       ctx.strokeStyle = colour;
-      ctx.lineWidth = thickness;
-      ctx.strokeRect(1, y - half, width - 2, 2 * half);
+      ctx.fillStyle = colour;
+      ctx.lineWidth = 1;
+      ctx.strokeRect(-1, y - half - out, width + 2, 2 * (half + out));
+      for (const [x, inward] of [[0, 1], [width, -1]]) {
+        ctx.beginPath();
+        ctx.moveTo(x, y - 5 - out);
+        ctx.lineTo(x, y + 5 + out);
+        ctx.lineTo(x + inward * (6 + out), y);
+        ctx.fill();
+      }
     }
   }
 
@@ -728,9 +752,12 @@ function channelsPanel(root, props, watch) {
         });
         return null;
       },
-      caption: () => t('fit.note', {
-        y: number(model.mechanisms[name()].median_r2), delta: number(model.mechanisms[name()].median_delta_r2),
-      }),
+      caption: () => {
+        const still = model.stat(name(), 'delta_r2').filter(Number.isNaN).length;
+        return t('fit.note', {
+          y: number(model.mechanisms[name()].median_r2), delta: number(model.mechanisms[name()].median_delta_r2),
+        }) + (still ? ` ${t('fit.still', { still })}` : '');
+      },
     });
   }
 
@@ -776,7 +803,6 @@ function channelsPanel(root, props, watch) {
   }
 
   function cellText(key, value) {
-    if (key === 'channel') return `#${value}`;
     if (key === 'importance_shift') return core.signedPercent(value);
     if (key.startsWith('energy_share') || key.startsWith('sparsity')) return Number.isNaN(value) ? '–' : percent(value);
     return number(value);
@@ -829,8 +855,9 @@ function channelsPanel(root, props, watch) {
       body.replaceChildren(gap(first), ...order.slice(first, last).map((channel, i) => h('tr', {
         id: rowId + channel, 'data-channel': channel, 'aria-rowindex': first + i + 3,
         'aria-selected': channel === state.channel ? 'true' : 'false', click: () => setChannel(channel),
-      }, shown.map(({ key, values }) => h(key === 'channel' ? 'th' : 'td', { scope: key === 'channel' ? 'row' : undefined },
-        cellText(key, values[channel]))))), gap(order.length - last));
+      }, shown.map(({ key, values }) => (key === 'channel'
+        ? h('th', { scope: 'row' }, h('small', {}, `${first + i + 1}.`), ` #${channel}`)
+        : h('td', {}, cellText(key, values[channel])))))), gap(order.length - last));
       box.setAttribute('aria-activedescendant', rowId + state.channel);
     }
 
@@ -1174,10 +1201,11 @@ function channelsPanel(root, props, watch) {
     const { facts } = model;
     const names = Object.keys(model.mechanisms).filter((name) => name !== 'spatial');
     const [rows, cols] = facts.grid;
-    const lead = live(['mechanism'], () => t(`lead.${model.mechanisms[state.mechanism].kind}`, {
+    const lead = h('p', { class: 'lead' });
+    when(['mechanism'], () => lead.replaceChildren(...emphasised(t(`lead.${model.mechanisms[state.mechanism].kind}`, {
       name: titleOf(state.mechanism), positions: number(rows * cols), channels: number(facts.channels),
       divergence: number(model.mechanisms.spatial.specificity[0]),
-    }), 'p', { class: 'lead' });
+    }))));
     const pooled = facts.maps_grid[0] < rows
       ? h('p', { class: 'note' }, t('pooled', { rows: facts.maps_grid[0], cols: facts.maps_grid[1], full: rows, full2: cols })) : null;
     root.lang = attn.lang === 'zh' ? 'zh-CN' : 'en';
@@ -1247,6 +1275,7 @@ function channelsPanel(root, props, watch) {
       if (!(state.channel !== null && state.channel < model.facts.channels)) {
         state.channel = core.sortedOrder(arrays.stats_std_before, true)[0];
       }
+      if (!(state.mechanism in model.mechanisms) || state.mechanism === 'spatial') state.mechanism = 'se';
       Object.assign(root.dataset, { ...state.query, channel: state.channel, mechanism: state.mechanism });
       build();
       root.dataset.state = 'ready';
@@ -1258,10 +1287,20 @@ function channelsPanel(root, props, watch) {
     }
   }
 
-  const others = (handler) => (detail) => { if (model && detail.source !== SOURCE) handler(detail); };
-  attn.on(root, 'attn:query', others(({ row, col }) => setQuery(row, col, false)));
-  attn.on(root, 'attn:channel', others(({ channel }) => setChannel(channel, false)));
-  attn.on(root, 'attn:mechanism', others(({ name }) => setMechanism(name, false)));
+  // What is said before the arrays are here is kept for them; a grid of another size is met at the same place.
+  const heard = (handler, keep) => (detail) => {
+    if (detail.source === SOURCE) return;
+    if (model) handler(detail);
+    else keep(detail);
+  };
+  attn.on(root, 'attn:query', heard(({ row, col, rows, cols }) => {
+    const [height, width] = model.facts.grid;
+    setQuery(Math.floor(((row + 0.5) / (rows ?? height)) * height), Math.floor(((col + 0.5) / (cols ?? width)) * width), false);
+  }, ({ row, col }) => { state.query = { row, col }; }));
+  attn.on(root, 'attn:channel', heard(
+    ({ channel }) => setChannel(channel, false), ({ channel }) => { state.channel = channel; }));
+  attn.on(root, 'attn:mechanism', heard(
+    ({ name }) => setMechanism(name, false), ({ name }) => { state.mechanism = name; }));
   attn.on(root, 'attn:lang', () => { if (model) build(); else say('empty'); });
 
   let width = 0;
