@@ -67,12 +67,12 @@ class AttnBlock(nn.Module):
         Without the map nothing of size N × N is ever held. ValueError if x is not (b, C, h, w) with the block's C
         and at least one position.
         """
-        q, k, v = self._queries_keys_values(x)  # (b, N, C) each
-        if return_attention:
-            attn = attention_from(q * self.scale, k)  # (b, query, key)
-            return x + self.proj_out(_to_map(attn @ v, x)), attn
-        out = F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None], scale=self.scale)[:, 0]
-        return x + self.proj_out(_to_map(out, x))
+        if not return_attention:
+            return x + _to_map(self._project(self._gather(x)), x)
+        q, k, h = self._queries_keys_normalised(x)  # (b, N, C) each
+        attn = attention_from(q, k)  # (b, query, key)
+        out = attn @ _affine(h, *_matrix(self.v))  # (b, N, C)
+        return x + _to_map(_affine(out, *_matrix(self.proj_out)), x), attn
 
     @property
     def scale(self) -> float:
@@ -81,8 +81,8 @@ class AttnBlock(nn.Module):
 
     def queries_keys(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Queries and keys, (b, N, C) each; logits = q @ kᵀ, every scale being already in q."""
-        seen, _ = self._normalised(x)
-        return _to_tokens(self.q(seen)) * self.scale, _to_tokens(self.k(seen))
+        q, k, _ = self._queries_keys_normalised(x)
+        return q, k
 
     def attention_rows(self, x: Tensor, queries: Sequence[int] | Tensor) -> Tensor:
         """Attention of some positions only, (b, len(queries), N), rows summing to 1, without the N × N map.
@@ -122,18 +122,31 @@ class AttnBlock(nn.Module):
         n = height * width
         return 4 * n * self.channels**2 + 2 * n**2 * self.channels
 
-    def _queries_keys_values(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        seen, h = self._normalised(x)
-        return _to_tokens(self.q(seen)), _to_tokens(self.k(seen)), _to_tokens(self.v(h))
-
-    def _normalised(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What q and k see, and what v sees."""
+    def _queries_keys_normalised(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         _, _, height, width = self._check(x)
-        # Channels last, the convolutions write (b, N, C) rows: the fused attention kernel takes no other layout.
-        h = self.norm(x).contiguous(memory_format=torch.channels_last)
-        if self.encoding is None:
-            return h, h
-        return h + self.encoding(height, width).to(h), h
+        # Channels last, tokens are rows in memory: the fused attention kernel takes no other layout.
+        h = seen = self.norm(x).contiguous(memory_format=torch.channels_last)
+        if self.encoding is not None:
+            seen = h + self.encoding(height, width).to(h)
+        q = _affine(_to_tokens(seen), *_matrix(self.q), scale=self.scale)
+        return q, _affine(_to_tokens(seen), *_matrix(self.k)), _to_tokens(h)
+
+    def _gather(self, x: Tensor) -> Tensor:
+        """Attention-weighted means of the normalised features, (b, N, C), without the map."""
+        q, k, h = self._queries_keys_normalised(x)
+        return F.scaled_dot_product_attention(q[:, None], k[:, None], h[:, None], scale=1.0)[:, 0]
+
+    def _project(self, means: Tensor) -> Tensor:
+        """v and proj_out applied to means of the normalised features, (b, N, C).
+
+        Rows of the map A sum to 1, so A (h W_vᵀ + b_v) = (A h) W_vᵀ + b_v: v may act after the mean, and in one
+        matrix with proj_out, which saves work where there are more positions than channels.
+        """
+        (w_v, b_v), (w_out, b_out) = _matrix(self.v), _matrix(self.proj_out)
+        bias = w_out @ b_v + b_out
+        if means[..., 0].numel() > self.channels:
+            return _affine(means, w_out @ w_v, bias)
+        return _affine(means @ w_v.T, w_out, bias)
 
     def _check(self, x: Tensor) -> tuple[int, int, int, int]:
         shape = tuple(x.shape)
@@ -148,6 +161,17 @@ class AttnBlock(nn.Module):
 def attention_from(queries: Tensor, keys: Tensor) -> Tensor:
     """Attention of queries (…, Q, C) over keys (…, N, C): softmax of their products, (…, Q, N), rows sum to 1."""
     return (queries @ keys.transpose(-2, -1)).softmax(dim=-1)
+
+
+def _matrix(layer: nn.Conv2d) -> tuple[Tensor, Tensor]:
+    """A 1×1 convolution's weight as a (C, C) matrix, and its bias."""
+    assert layer.bias is not None
+    return layer.weight.flatten(1), layer.bias
+
+
+def _affine(tokens: Tensor, weight: Tensor, bias: Tensor, scale: float = 1.0) -> Tensor:
+    """(tokens · weightᵀ + bias) · scale in one pass; tokens (b, N, C)."""
+    return torch.baddbmm(bias, tokens, weight.T.expand(len(tokens), -1, -1), beta=scale, alpha=scale)
 
 
 def _to_tokens(x: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from attn.position import SinusoidalEncoding2d
 from attn.spatial import AttnBlock, TraceStep, attention_from
@@ -33,6 +34,24 @@ class PublishedBlock(nn.Module):
         v = v.reshape(b, c, h * w)
         h_ = torch.bmm(v, w_.permute(0, 2, 1)).reshape(b, c, h, w)
         return x + self.proj_out(h_)
+
+
+class Recorder(TorchDispatchMode):
+    """Every operation run inside, with the size of its largest result in elements."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[str, int]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        tensors = [
+            tensor
+            for tensor in (result if isinstance(result, (tuple, list)) else [result])
+            if isinstance(tensor, Tensor)
+        ]
+        self.calls.append((str(func), max((tensor.numel() for tensor in tensors), default=0)))
+        return result
 
 
 def random_block(channels: int, **options: Any) -> AttnBlock:
@@ -103,9 +122,28 @@ def test_rows_are_queries_and_sum_to_one(x: Tensor) -> None:
 
 
 @pytest.mark.parametrize("positioned", [False, True])
-def test_fused_path_equals_the_explicit_one(x: Tensor, positioned: bool) -> None:
-    block = random_block(64, encoding=SinusoidalEncoding2d(64) if positioned else None, temperature=0.7)
+@pytest.mark.parametrize(("channels", "height", "width"), [(64, 5, 7), (64, 9, 9), (256, 16, 12)])
+def test_fused_path_equals_the_explicit_one(channels: int, height: int, width: int, positioned: bool) -> None:
+    torch.manual_seed(0)
+    block = random_block(channels, encoding=SinusoidalEncoding2d(channels) if positioned else None, temperature=0.7)
+    x = torch.randn(2, channels, height, width)
+    q, k = block.queries_keys(x)
+    assert (q @ k.transpose(1, 2)).max() > 10  # sharp maps, where rounding shows
     torch.testing.assert_close(block(x), block(x, return_attention=True)[0], atol=1e-5, rtol=0)
+
+
+def test_fused_path_takes_the_fused_kernel_and_holds_no_map() -> None:
+    block = random_block(32, encoding=SinusoidalEncoding2d(32))
+    x = torch.randn(1, 32, 20, 20)
+    with torch.no_grad(), Recorder() as fused:
+        block(x)
+    with torch.no_grad(), Recorder() as rows:
+        block.attention_rows(x, [0, 5])
+    with torch.no_grad(), Recorder() as explicit:
+        block(x, return_attention=True)
+    assert any("flash_attention" in name for name, _ in fused.calls)
+    assert max(size for _, size in fused.calls + rows.calls) < 400 * 400
+    assert max(size for _, size in explicit.calls) == 400 * 400
 
 
 def test_gradients_agree_between_the_paths(x: Tensor) -> None:
@@ -164,14 +202,17 @@ def test_encoding_reaches_queries_and_keys_but_never_values(x: Tensor) -> None:
     encoding = SinusoidalEncoding2d(64, amplitude=5.0)
     block, plain = random_block(64, encoding=encoding), AttnBlock(64)
     plain.load_state_dict(block.state_dict())
-    seen: dict[str, Tensor] = {}
-    for name in ("q", "k", "v"):
-        getattr(block, name).register_forward_pre_hook(lambda _, inputs, name=name: seen.update({name: inputs[0]}))
-    block(x)
-    h = plain.norm(x)
-    torch.testing.assert_close(seen["q"], h + encoding(5, 7))
-    torch.testing.assert_close(seen["k"], h + encoding(5, 7))
-    torch.testing.assert_close(seen["v"], h)
+    h = plain.norm(x).flatten(2).transpose(1, 2)  # (b, N, C)
+    seen = h + encoding(5, 7).flatten(2).transpose(1, 2)
+    q, k, v = (
+        tokens @ layer.weight.flatten(1).T + layer.bias
+        for tokens, layer in ((seen, plain.q), (seen, plain.k), (h, plain.v))
+    )
+    attention = attention_from(q / 8, k)
+    out = (attention @ v) @ plain.proj_out.weight.flatten(1).T + plain.proj_out.bias
+    y, block_attention = block(x, return_attention=True)
+    torch.testing.assert_close(block_attention, attention, atol=1e-4, rtol=0)
+    torch.testing.assert_close(y, x + out.transpose(1, 2).view_as(x), atol=1e-4, rtol=0)
     encoding.amplitude = 0.0
     torch.testing.assert_close(block(x), plain(x))
 
@@ -257,21 +298,22 @@ def test_trace_tells_the_note_s_shapes() -> None:
     assert all(isinstance(step, TraceStep) and step.note for step in steps)
 
 
-def test_trace_is_what_the_block_really_does(x: Tensor) -> None:
-    block = AttnBlock(64)
-    told = {step.name: step.shape for step in block.trace(x)}
+def test_trace_is_what_the_published_block_does(x: Tensor) -> None:
+    published = PublishedBlock(64)
     real: dict[str, tuple[int, ...]] = {"input": tuple(x.shape)}
     for name in ("norm", "q", "k", "v", "proj_out"):
-        getattr(block, name).register_forward_hook(
+        getattr(published, name).register_forward_hook(
             lambda _, inputs, output, name=name: real.update(
                 {name: tuple(output.shape), f"into {name}": tuple(inputs[0].shape)}
             )
         )
-    y, attention = block(x, return_attention=True)
-    real |= {"output": tuple(y.shape), "attention": tuple(attention.shape), "logits": tuple(attention.shape)}
+    real["output"] = tuple(published(x).shape)
+    real["attention"] = real["logits"] = tuple(published.attention.shape)
+    real["weighted values"] = real["into proj_out"]
+    block = AttnBlock(64)
     q, k = block.queries_keys(x)
     real |= {"q flattened": tuple(q.shape), "k flattened": tuple(k.transpose(1, 2).shape)}
-    real["weighted values"] = real["into proj_out"]
+    told = {step.name: step.shape for step in block.trace(x)}
     assert told == {name: shape for name, shape in real.items() if not name.startswith("into ")}
 
 
