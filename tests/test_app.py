@@ -27,7 +27,9 @@ def test_only_the_two_endpoints_are_public(client: Client) -> None:
     api = client.view_api(return_format="dict", print_info=False)
     assert sorted(api["named_endpoints"]) == ["/inspect", "/query"]
     assert api["unnamed_endpoints"] == {}
-    needed = [p["parameter_name"] for p in api["named_endpoints"]["/query"]["parameters"] if not p["parameter_has_default"]]
+    needed = [
+        p["parameter_name"] for p in api["named_endpoints"]["/query"]["parameters"] if not p["parameter_has_default"]
+    ]
     assert needed == ["row", "column"]
 
 
@@ -69,7 +71,7 @@ def test_query_gives_one_row(client: Client) -> None:
         ({"row": -1, "column": 0}, "Row must be a whole number from 0 to 13, got -1."),
         ({"row": 0, "column": 20}, "Column must be a whole number from 0 to 19, got 20."),
         ({"row": 0.5, "column": 0}, "Row must be a whole number"),
-        ({"row": 0, "column": 0, "longest_side": 10**9}, "Longest side .* must be a whole number from 64 to 1024"),
+        ({"row": 0, "column": 0, "longest_side": 10**9}, "greater than maximum value 1024"),
         ({"row": 0, "column": 0, "stage": "layer9"}, "layer9"),
         ({"row": 0, "column": 0, "stage": "layer1", "longest_side": 1024}, "longest side of 256 px or less"),
         ({"row": 0, "column": 0, "stage": "layer4"}, "The bundled network ends at layer3"),
@@ -91,7 +93,13 @@ def test_a_file_that_is_no_picture_is_a_sentence(client: Client, tmp_path: Path)
 
 def test_a_stem_that_cannot_be_had_does_not_stop_the_page(start_app: Callable[..., str], tmp_path: Path) -> None:
     # An empty cache and a proxy where nobody listens: no network, whatever the machine.
-    url = start_app("--stem", "resnet50", TORCH_HOME=str(tmp_path), HTTPS_PROXY="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")
+    url = start_app(
+        "--stem",
+        "resnet50",
+        TORCH_HOME=str(tmp_path),
+        HTTPS_PROXY="http://127.0.0.1:9",
+        https_proxy="http://127.0.0.1:9",
+    )
     client = Client(url, verbose=False)
     texts = [str(component["props"].get("value")) for component in client.config["components"]]
     assert any("resnet50" in words and "The page shows the bundled network instead" in words for words in texts)
@@ -115,7 +123,9 @@ def test_wrong_flags_are_refused_with_usage(flags: list[str], capsys: pytest.Cap
     assert flags[0] in capsys.readouterr().err
 
 
-def test_torchvision_networks_load_through_their_cache(shared: Path, start_app: Callable[..., str], tmp_path: Path) -> None:
+def test_torchvision_networks_load_through_their_cache(
+    shared: Path, start_app: Callable[..., str], tmp_path: Path
+) -> None:
     pytest.importorskip("torchvision")
     from tests.test_stem import write_torchvision_cache
 

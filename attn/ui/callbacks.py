@@ -1,7 +1,7 @@
 """What the page's controls and its interface do: values in, views out. Nothing here lays anything out."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 from gradio.media import get_image
-from gradio.processing_utils import save_bytes_to_cache
+from gradio.processing_utils import save_bytes_to_cache, save_file_to_cache
 from gradio.utils import get_upload_folder
 from matplotlib import get_data_path
 from PIL import Image
@@ -20,10 +20,10 @@ from attn.attention_metrics import query_metrics
 from attn.bundled import WeightsUnavailable
 from attn.channel_stats import median_defined
 from attn.checkpoints import SOURCES, WeightsError, WeightsInfo, has_trained
-# from attn.export import npz_bytes
+from attn.export import MapView, npz_bytes, query_csv, snippet, view_figure
 from attn.images import ImageError
 from attn.inspector import Encoding, Inspection, Inspector
-from attn.render import overlay
+from attn.render import figure_bytes, overlay
 from attn.stem import BUNDLED_STAGES, STAGES, STEMS, GridTooLarge, StemUnavailable
 from attn.ui.channels import ChannelsView
 from attn.ui.explorer import ExplorerView
@@ -33,12 +33,18 @@ from attn.ui.texts import text
 MAX_ROWS = 64
 MAX_SEED = 2**31 - 1
 MIN_SIDE, MAX_SIDE = 64, 1024
-# Pictures that installed packages carry: nothing to bundle, nothing to download.
+FIGURES = {"figure-png": "png", "figure-svg": "svg", "figure-pdf": "pdf"}
+EXPORTS = (*FIGURES, "arrays", "metrics", "snippet")
+# Pictures that installed packages carry: nothing to bundle, nothing to download. They are copied to Gradio's cache,
+# the only place besides the working directory that Gradio serves files from.
 EXAMPLES = {
-    "lion": get_image("lion.jpg"),
-    "cheetah": get_image("cheetah.jpg"),
-    "tower": get_image("tower.jpg"),
-    "hopper": str(Path(get_data_path()) / "sample_data" / "grace_hopper.jpg"),
+    name: save_file_to_cache(path, get_upload_folder())
+    for name, path in {
+        "lion": get_image("lion.jpg"),
+        "cheetah": get_image("cheetah.jpg"),
+        "tower": get_image("tower.jpg"),
+        "hopper": Path(get_data_path()) / "sample_data" / "grace_hopper.jpg",
+    }.items()
 }
 
 
@@ -97,11 +103,16 @@ def read_view(
     Raises:
         UserError: a value out of its range, in the words of ``language``.
     """
-    choices = {"stem": (stem, STEMS), "stage": (stage, STAGES), "weights": (weights, SOURCES)}
+    choices: dict[str, tuple[object, tuple[object, ...]]] = {
+        "stem": (stem, STEMS),
+        "stage": (stage, STAGES),
+        "weights": (weights, SOURCES),
+        "position": (position, (True, False)),
+    }
     for name, (value, allowed) in choices.items():
         if value not in allowed:
-            label = text(language, f"page.{name}")
-            raise UserError(text(language, "page.error.choice", name=label, allowed=", ".join(allowed), value=value))
+            label, listed = text(language, f"page.{name}"), ", ".join(map(str, allowed))
+            raise UserError(text(language, "page.error.choice", name=label, allowed=listed, value=in_short(value)))
     longest_side = whole_number(language, "longest_side", longest_side, MIN_SIDE, MAX_SIDE)
     seed = whole_number(language, "seed", seed, 0, MAX_SEED)
     if stem == "bundled" and stage not in BUNDLED_STAGES:
@@ -123,8 +134,17 @@ def whole_number(language: str, name: str, value: object, low: int, high: int) -
     numeric = isinstance(value, int | float) and not isinstance(value, bool)
     if not numeric or not low <= value <= high or value % 1:  # type: ignore[operator]
         label = text(language, f"page.{name}")
-        raise UserError(text(language, "page.error.number", name=label, low=low, high=high, value=value))
+        raise UserError(text(language, "page.error.number", name=label, low=low, high=high, value=in_short(value)))
     return int(value)  # type: ignore[call-overload]
+
+
+def in_short(value: object) -> str:
+    """What was sent, at a length that fits a sentence."""
+    try:
+        shown = value if isinstance(value, str) else repr(value)
+    except ValueError:  # Python does not write down integers of more than 4300 digits
+        return "a number of thousands of digits"
+    return shown if len(shown) <= 60 else f"{shown[:59]}…"
 
 
 # All three are keyed by path: Gradio's cache names files by their content, so a path never changes its picture.
@@ -184,8 +204,7 @@ def shapes_table(inspection: Inspection, language: str) -> str:
     """The trace of the AttnBlock as a Markdown table, like the prints of the note."""
     head = " | ".join(text(language, f"page.shapes.{column}") for column in ("step", "shape", "note"))
     rows = "\n".join(
-        f"| `{step.name}` | {' × '.join(map(str, step.shape))} | "
-        f"{text(language, f'page.trace.{step.name}')} |"
+        f"| `{step.name}` | {' × '.join(map(str, step.shape))} | {text(language, f'page.trace.{step.name}')} |"
         for step in inspection.trace
     )
     return f"{text(language, 'page.shapes.intro')}\n\n| {head} |\n| --- | --- | --- |\n{rows}"
@@ -222,6 +241,33 @@ def practise(language: str, photograph: str | None, example: str, *controls: Any
         return lab_view(_inspection(_given(photograph, language), view), inspector_of(view), seed)
 
 
+def export(asked: Mapping[str, Any], language: str, photograph: str | None, example: str, *controls: Any) -> str:
+    """The file behind one of the explorer's buttons, as the explorer shows the map: a path in Gradio's cache."""
+    with plain_errors(language):
+        view = read_view(language, *controls)
+        inspection = _inspection(_given(photograph, language), view)
+        kind = asked.get("kind")
+        try:
+            shown = MapView.read(asked, inspection.grid)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+        if kind in FIGURES:
+            extension = FIGURES[kind]
+            return download(
+                f"attention.{extension}", figure_bytes(view_figure(inspection, shown, language=language), extension)
+            )
+        if kind == "arrays":
+            return download("attention.npz", npz_bytes(inspection, temperature=shown.temperature))
+        if kind == "metrics":
+            return download("queries.csv", query_csv(inspection, temperature=shown.temperature).encode())
+        if kind == "snippet":
+            name = Path(photograph or "").name
+            return download(
+                "attention.py", snippet(inspection, shown, path=name, longest_side=view.longest_side).encode()
+            )
+        raise UserError(text(language, "page.error.choice", name="kind", allowed=", ".join(EXPORTS), value=kind))
+
+
 def _given(photograph: str | None, language: str) -> str:
     if not photograph:
         raise UserError(text(language, "page.error.no_image"))
@@ -239,13 +285,13 @@ def inspect(
     weights: str,
     position: bool,
     seed: float,
-    file: str | None,
+    file: str | None = None,
 ) -> tuple[dict[str, Any], str]:
     """Inspect a photograph: the numbers of every query and mechanism, and all arrays as an NPZ file."""
     with plain_errors("en"):
         view = read_view("en", stem, stage, longest_side, weights, position, seed, file)
         inspection = _inspection(_given(image, "en"), view)
-    return report(inspection), download("inspection.npz", b"")
+    return report(inspection), download("inspection.npz", npz_bytes(inspection))
 
 
 def query(
@@ -258,7 +304,7 @@ def query(
     weights: str,
     position: bool,
     seed: float,
-    file: str | None,
+    file: str | None = None,
 ) -> tuple[dict[str, Any], str]:
     """One position's attention map and its metrics, and the map over the photograph as a PNG file."""
     with plain_errors("en"):

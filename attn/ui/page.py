@@ -1,5 +1,6 @@
 """The page: layout and wiring. What the controls do is in `attn.ui.callbacks`."""
 
+import errno
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from attn.ui.callbacks import (
     View,
     address_of,
     explorer_view,
+    export,
     inspect,
     look,
     measure,
@@ -39,6 +41,9 @@ from attn.ui.texts import LANGUAGES, text
 OPENING = "lion"
 # The controls by their names in share links, in the order of `read_view`; a file is not in a link.
 ADDRESS = ("stem", "stage", "side", "weights", "position", "seed")
+# Events that wait at most; whoever comes then is told that the page is busy. About half a minute's work on two cores.
+MAX_WAITING = 64
+LONGEST_SENTENCE = 500
 TABS = ("lanes", "lab", "shapes", "about")
 CSS = (Path(__file__).parent / "page_layout.css").read_text("utf-8")
 
@@ -69,6 +74,33 @@ class Photograph(gr.Image):
         if payload is None or payload.path is None:
             return super().preprocess(payload)  # nothing, or a data: URL
         return payload.path
+
+
+class Page(gr.Blocks):
+    """`gr.Blocks` that says in a sentence what it cannot read or store, where Gradio says "Error" or repeats megabytes.
+
+    Both hooks see the visitor's values alone, before and after the callbacks: what fails there is no bug of theirs.
+    """
+
+    async def preprocess_data(self, *arguments: Any, **options: Any) -> Any:
+        """Gradio's: the values sent to an event, read by its components."""
+        try:
+            return await super().preprocess_data(*arguments, **options)
+        except Exception as error:
+            said = error.message if isinstance(error, gr.Error) else ""
+            raise gr.Error(
+                said if 0 < len(said) <= LONGEST_SENTENCE else _storage_sentence(error) or text("en", "page.error.unread"),
+                print_exception=False,
+            ) from error
+
+    async def postprocess_data(self, *arguments: Any, **options: Any) -> Any:
+        """Gradio's: what a callback returned, written to files where it is large."""
+        try:
+            return await super().postprocess_data(*arguments, **options)
+        except Exception as error:
+            if sentence := _storage_sentence(error):
+                raise gr.Error(sentence, print_exception=False) from error
+            raise
 
 
 class Bridge(gr.HTML):
@@ -110,7 +142,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
     """The page, with an example already inspected. `launch_options` has what launching it needs."""
     view, opening, notice = _opening(settings or Settings())
     said = words("en")
-    with gr.Blocks(title="Attention window", analytics_enabled=False) as demo:
+    with Page(title="Attention window", analytics_enabled=False) as demo:
         with gr.Row(elem_classes="attn-head"):
             heading = gr.Markdown(**said["heading"])
             language = gr.Radio(
@@ -236,7 +268,17 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         asked = bridge.command(_command, state, settable, **quick)
         inspect_after(asked.success)
         lab.shuffle(_shuffle, state, lab, **private)
+        exported = gr.DownloadButton(visible="hidden", elem_id="attn-download")
+        explorer.export(_export, state, exported, **private).success(
+            None,
+            None,
+            None,
+            js="() => setTimeout(() => document.querySelector('#attn-download').click(), 100)",
+            **quick,
+        )
         _interface(photograph, controls)
+    # Without api_open=False the REST routes go past the queue, and so past its limits.
+    demo.queue(max_size=MAX_WAITING, api_open=False)
     return demo
 
 
@@ -275,6 +317,15 @@ def _look(progress: gr.Progress = gr.Progress(track_tqdm=True), *state: Any) -> 
     return look(*state)
 
 
+def _storage_sentence(error: BaseException | None) -> str:
+    """What to say where the server cannot write files; "" for any other error."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            return text("en", "page.error.storage")
+        error = error.__cause__
+    return ""
+
+
 def _language(code: Any) -> str:
     return code if code in LANGUAGES else "en"
 
@@ -307,7 +358,8 @@ def _controls_from(asked: Mapping[str, Any], example: str, controls: Sequence[An
             wanted[place] = kind(wanted[place])
         except (TypeError, ValueError):
             wanted[place] = math.nan
-    read_view(language, *wanted, controls[-1])
+    stem, stage, side, weights, position, seed = wanted
+    read_view(language, stem, stage, side, weights, position, seed, controls[-1])
     return [asked.get("example", example), *wanted[:4], bool(wanted[4]), wanted[5], controls[-1]]
 
 
@@ -343,6 +395,11 @@ def _command(event: gr.EventData, language: str, photograph: str, example: str, 
     picture = EXAMPLES[wanted] if wanted and wanted != example else gr.skip()
     tab = gr.Tabs(selected=asked["tab"]) if asked.get("tab") in TABS else gr.skip()
     return [picture, wanted, *values, tab]
+
+
+def _export(event: gr.EventData, *state: Any) -> str:
+    """The file that one of the explorer's buttons asks for."""
+    return export(event._data if isinstance(event._data, dict) else {}, *state)
 
 
 def _shuffle(event: gr.EventData, *state: Any) -> Any:
