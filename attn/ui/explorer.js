@@ -317,7 +317,7 @@ function togglePin(cell) {
   else if (view.pins.length < core.MAX_PINS) {
     view.pins.push([...cell]);
     pinsChanged();
-  } else say(t('explorer.pins.full', { n: core.MAX_PINS }));
+  } else requestAnimationFrame(() => say(t('explorer.pins.full', { n: core.MAX_PINS }))); // after this cell's sentence
 }
 
 function removePin(index) {
@@ -390,25 +390,38 @@ function refreshPins() {
 
 // --- controls ----------------------------------------------------------------------------------------------------
 
-// How each setting is shown by its control: [value of the view → control, control → value, read-out]
+// What each control shows of the view, what it changes, and its read-out.
+const choice = (name) => ({ show: () => view[name], take: (value) => { view[name] = value; } });
+const percent = (value) => `${Math.round(100 * value)} %`;
 const SETTINGS = {
-  direction: [String, String],
-  scale: [String, String],
-  colormap: [String, String],
-  opacity: [String, Number, (v) => `${Math.round(100 * v)} %`],
-  temperature: [(v) => Math.log2(v), (v) => 2 ** Number(v), (v) => v.toFixed(2)],
-  share: [(v) => Math.round(100 * (v || 1)), (v) => (Number(v) === 100 ? 0 : v / 100), (v) => v ? `${Math.round(100 * v)} %` : t('explorer.share.all')],
-  smooth: [Boolean, Boolean],
-  fixed: [Boolean, Boolean],
+  direction: choice('direction'),
+  scale: choice('scale'),
+  colormap: choice('colormap'),
+  smooth: choice('smooth'),
+  fixed: choice('fixed'),
+  opacity: {
+    show: () => view.opacity,
+    take: (value) => { view.opacity = Number(value); },
+    read: () => percent(view.opacity),
+  },
+  temperature: {
+    show: () => Math.log2(view.temperature),
+    take: (value) => { view.temperature = 2 ** value; },
+    read: () => view.temperature.toFixed(2),
+  },
+  share: {
+    show: () => Math.round(100 * (view.share || SHARE)),
+    take: (value) => { view.share = value / 100; },
+    read: () => percent(view.share || SHARE),
+  },
+  masked: { show: () => view.share > 0, take: (on) => { view.share = on ? SHARE : 0; } },
 };
 
 function writeControls() {
   for (const control of root.querySelectorAll('[data-set]')) {
-    const name = control.dataset.set;
-    const [write, , read] = SETTINGS[name];
-    if (control.type === 'checkbox') control.checked = view[name];
-    else control.value = write(view[name]);
-    if (read) control.nextElementSibling.textContent = read(view[name]);
+    const { show, read } = SETTINGS[control.dataset.set];
+    control[control.type === 'checkbox' ? 'checked' : 'value'] = show();
+    if (read) control.nextElementSibling.textContent = read();
   }
 }
 
@@ -416,7 +429,7 @@ function change(event) {
   const control = event.target.closest('[data-set]');
   if (!control || !data) return;
   const name = control.dataset.set;
-  view[name] = SETTINGS[name][1](control.type === 'checkbox' ? control.checked : control.value);
+  SETTINGS[name].take(control.type === 'checkbox' ? control.checked : control.value);
   writeControls();
   settingChanged(name);
   stateChanged();
@@ -437,7 +450,7 @@ root.addEventListener('click', (event) => {
   const pressed = event.target.closest('[data-do], [data-export]');
   if (!pressed) return;
   if (pressed.dataset.do) ACTIONS[pressed.dataset.do]();
-  else if (data) trigger('export', { kind: pressed.dataset.export, view: core.encodeState(view), lang: attn.lang, ...view });
+  else if (data) trigger('export', { kind: pressed.dataset.export, view: core.encodeState(view), lang: attn.lang, ...getState() });
 });
 
 // --- pointer and keyboard ----------------------------------------------------------------------------------------
@@ -478,9 +491,9 @@ canvas.addEventListener('pointerup', () => {
 
 canvas.addEventListener('pointercancel', () => { press = null; });
 
-// A pinned position is held: the map goes back to it when the pointer leaves.
-canvas.addEventListener('pointerleave', () => {
-  if (data && !press && view.pins.length) moveTo(view.pins.at(-1));
+// A pinned position is held: the map goes back to it when the mouse leaves. (A finger leaves whenever it is lifted.)
+canvas.addEventListener('pointerleave', (event) => {
+  if (data && !press && view.pins.length && event.pointerType === 'mouse') moveTo(view.pins.at(-1));
 });
 
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
@@ -511,8 +524,9 @@ function stateChanged() {
   telling = setTimeout(() => attn.emit('attn:state', { source: id, state: core.encodeState(view), view: getState() }), 250);
 }
 
+// A pin waiting for another to be compared with is no part of it.
 function getState() {
-  return structuredClone(view);
+  return structuredClone({ ...view, compare: comparing() ? view.compare : [] });
 }
 
 // Takes a view or its text as in share links; cells outside the grid move to its edge.

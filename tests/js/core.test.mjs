@@ -119,13 +119,15 @@ test('flat attention looks flat on the fixed scales, and the scales clip', () =>
   assert.deepEqual(level(1, uniform), [...table.slice(3 * 26, 3 * 27), 255]);
   assert.deepEqual(level(0, core.scaleOf('log', false, 1)), [...table.slice(0, 3), 255]);
   assert.deepEqual(level(10, core.scaleOf('log', false, 1)), [...table.slice(3 * 191, 3 * 192), 255]);
-  assert.deepEqual(core.scaleOf('linear', true, 3), { low: -3, high: 3, log: false });
+  assert.deepEqual(core.scaleOf('linear', true, 3), { low: -3, high: 3, log: false, fade: true });
 });
 
-test('differences are grey at zero', () => {
+test('differences are grey and faint at zero', () => {
   const table = core.colormap('diverging');
-  const [r, g, b] = core.colourise([0], core.scaleOf('uniform', true, 1), table, new Uint8ClampedArray(4));
+  const pixels = core.colourise([0, -10], core.scaleOf('uniform', true, 1), table, new Uint8ClampedArray(8));
+  const [r, g, b] = pixels;
   assert.ok(Math.max(r, g, b) - Math.min(r, g, b) <= 4);
+  assert.deepEqual([pixels[3], pixels[7]], [64, 255]);
 });
 
 test('a share of the mass hides the rest', () => {
