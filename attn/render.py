@@ -30,24 +30,27 @@ from PIL import Image
 
 Row = NDArray[np.floating]
 Picture = NDArray[np.uint8]
-Scale = Literal["uniform", "map", "log"]
+Mask = NDArray[np.bool_]
+Scale = Literal["uniform", "linear", "log"]
 Range = tuple[float, float]
 
-SCALES: tuple[Scale, ...] = ("uniform", "map", "log")
+SCALES: tuple[Scale, ...] = ("uniform", "linear", "log")
+# In × uniform. The same for every map, so that maps compare and a flat one looks flat.
+UNIFORM_RANGE, LOG_RANGE = (0.0, 10.0), (0.01, 100.0)
 COLORMAPS = ("viridis", "magma", "cividis", "grey")
 DIVERGING = "RdBu_r"
 FORMATS = ("png", "svg", "pdf")
-# Okabe & Ito's palette for colour-blind readers, without its black and its dark blue.
-PIN_COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#D55E00", "#CC79A7")
+# As in the explorer: after Okabe & Ito's palette for colour-blind readers, light enough for a black number.
+PIN_COLORS = ("#e69f00", "#56b4e9", "#2bb58a", "#f0e442", "#ff8a65", "#d58fc0")
 # A caller may pass these in another language, if `can_draw` says that a font for it is there.
 TEXTS = {
     "photograph": "Photograph",
     "query": "{number}: row {row}, column {col}",
     "uniform": "× uniform (line: 1)",
-    "map": "× uniform, own range (line: 1)",
+    "linear": "× uniform, to the peak (line: 1)",
     "log": "× uniform, log (line: 1)",
+    "signed": "difference, × uniform",
     "difference": "{a} − {b}",
-    "difference_unit": "difference, × uniform",
 }
 
 _CJK_FAMILIES = (
@@ -63,11 +66,12 @@ _CJK_FAMILIES = (
     "SimHei",
     "Arial Unicode MS",
 )
-_FLAT = 1e-6  # a map whose values differ by less, relative to its largest, is flat: the rest is rounding
+# Whether values lie below and above a colour bar → the ends of the bar that point.
+_POINTS = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
 _SAVE_LOCK = threading.Lock()  # rcParams are shared by all threads
 
 # Lengths of the figure in inches, type in points.
-_WIDTH, _GAP, _MARGIN, _COLUMNS, _WIDEST_PANEL = 7.2, 0.26, 0.1, 4, 3.0
+_WIDTH, _GAP, _MARGIN, _COLUMNS, _WIDEST_PANEL = 7.2, 0.26, 0.14, 4, 3.0
 _TITLE, _BAR, _BAR_GAP, _BAR_TEXT = 0.2, 0.07, 0.06, 0.36
 _LINE, _SMALL, _NORMAL = 0.125, 6.5, 7.5
 
@@ -78,16 +82,20 @@ class FigureMap:
 
     attention: (N,), a row ("attends to") or a column ("is attended by") of the attention map, or a mean of such.
     query: the (row, column) it belongs to, marked on the photograph and the map; None where it belongs to no one query.
-    title: above the map; None writes the query's number, row and column.
+    title: above the map; "" writes the query's number, row and column.
     note: smaller, below the title, for its numbers; wrapped.
     color: of the mark; None takes the next of `PIN_COLORS`.
+    signed: the values are differences, with diverging colours centred on zero.
+    mask: (N,), True where the map is shown; elsewhere the photograph is. None shows all.
     """
 
     attention: Row
     query: tuple[int, int] | None
-    title: str | None = None
+    title: str = ""
     note: str = ""
     color: str | None = None
+    signed: bool = False
+    mask: Mask | None = None
 
 
 def overlay(
@@ -100,22 +108,24 @@ def overlay(
     alpha: float = 0.6,
     smooth: bool = False,
     value_range: Range | None = None,
+    mask: Mask | None = None,
 ) -> Picture:
     """The picture with one attention map over it; (H, W, 3) uint8.
 
     Args:
         image: (H, W, 3) uint8.
         attention_row: (N,) over the (h, w) ``grid``.
-        scale: "uniform" colours from 0 to the maximum in × uniform, at least to 2, so that an even map is not bright;
-            "map" from the map's own minimum to its maximum; "log" over up to four decades below the maximum.
+        scale: "uniform" colours from 0 to 10 × uniform and "log" from 0.01 to 100, whatever the map; "linear" from 0 to
+            the map's own peak. Values beyond take the last colour.
         colormap: one of `COLORMAPS`.
         alpha: 0 shows the picture alone, 1 the map alone.
         smooth: bilinear between the centres of positions; otherwise one even square a position.
-        value_range: (low, high) in × uniform, in place of the scale's own, so that several maps compare.
+        value_range: (low, high) in × uniform, in place of the scale's own.
+        mask: (N,), True where the map is shown; None shows all.
     """
     values = _times_uniform(attention_row, grid)
-    norm = value_norm([values], scale, value_range)
-    return _blend(image, values, norm, _colormap(colormap), alpha, smooth)
+    norm = value_norm(values, scale, value_range=value_range)
+    return _blend(image, values, norm, _colormap(colormap), alpha, smooth, mask)
 
 
 def difference_overlay(
@@ -124,45 +134,36 @@ def difference_overlay(
     attention_b: Row,
     grid: tuple[int, int],
     *,
-    alpha: float = 0.8,
+    scale: Scale = "linear",
+    alpha: float = 0.75,
     smooth: bool = False,
-    limit: float | None = None,
+    value_range: Range | None = None,
 ) -> Picture:
     """The greyed picture with map a minus map b over it, red where a has more; (H, W, 3) uint8.
 
-    White is exactly no difference; ``limit`` (× uniform) is where the colours end, both ways the same, by default the
-    largest difference there is. Shapes as for `overlay`.
+    Zero is white and both signs reach as far. Arguments as for `overlay`; logarithms have no negative, so "log" is
+    "uniform" here: −10 to 10.
     """
     values = _times_uniform(attention_a, grid) - _times_uniform(attention_b, grid)
-    return _blend(_grey(image), values, difference_norm(values, limit), matplotlib.colormaps[DIVERGING], alpha, smooth)
+    norm = value_norm(values, scale, signed=True, value_range=value_range)
+    return _blend(_grey(image), values, norm, matplotlib.colormaps[DIVERGING], alpha, smooth)
 
 
-def value_norm(maps: Sequence[Row], scale: Scale, value_range: Range | None = None) -> Normalize:
-    """Values in × uniform → 0 … 1 under a scale (see `overlay`), one range for all ``maps``; values beyond it clip."""
+def value_norm(values: Row, scale: Scale, *, signed: bool = False, value_range: Range | None = None) -> Normalize:
+    """× uniform → 0 … 1 under a scale (see `overlay`); differences (``signed``) have zero at exactly one half."""
     if scale not in SCALES:
         raise ValueError(f"expected a scale of {', '.join(SCALES)}, got {scale!r}")
+    log = scale == "log" and not signed
     if value_range is not None:
         low, high = value_range
-        if not (low < high and (scale != "log" or low > 0)):
-            raise ValueError(f"expected low < high{', both above 0' if scale == 'log' else ''}, got {value_range}")
+        if not (low < high and (low > 0 or not log)):
+            raise ValueError(f"expected low < high{', both above 0' if log else ''}, got {value_range}")
+    elif log:
+        low, high = LOG_RANGE
     else:
-        low, high = min(float(m.min()) for m in maps), max(float(m.max()) for m in maps)
-        if scale == "map":
-            high = high if high - low > _FLAT * abs(high) else low + 1
-        else:
-            high = max(high, 2.0)
-            low = 0.0 if scale == "uniform" else min(max(low, high / 1e4), high / 10)
-    return LogNorm(low, high, clip=True) if scale == "log" else Normalize(low, high, clip=True)
-
-
-def difference_norm(values: Row, limit: float | None = None) -> Normalize:
-    """Differences → 0 … 1 with zero at exactly one half, whatever the largest of either sign."""
-    if limit is None:
-        limit = float(np.abs(values).max())
-        limit = limit if limit > _FLAT else 1.0
-    if not limit > 0:
-        raise ValueError(f"expected a limit above 0, got {limit}")
-    return Normalize(-limit, limit, clip=True)
+        low, high = UNIFORM_RANGE if scale != "linear" else (0.0, max(float(np.abs(values).max()), 1e-6))
+        low = -high if signed else low
+    return LogNorm(low, high, clip=True) if log else Normalize(low, high, clip=True)
 
 
 def figure(
@@ -182,11 +183,11 @@ def figure(
 ) -> Figure:
     """A figure for print: the photograph with every query marked, then each map over the greyed photograph.
 
-    Every map has its colour bar in × uniform with uniform attention (1) marked. Scales "uniform" and "log" share one
-    range between the maps, so that they compare; "map" does not, and its bars say so.
+    Every map has its colour bar in × uniform with uniform attention (1) marked, pointed where values lie beyond.
 
     Args:
-        image, grid, scale, colormap, alpha, smooth, value_range: as for `overlay`.
+        image, grid, scale, colormap, alpha, smooth: as for `overlay`.
+        value_range: as for `overlay`, for every map that is not signed.
         maps: at least one.
         difference: two indices into ``maps``; adds the first minus the second, colours centred on zero.
         caption: below the panels, wrapped.
@@ -197,12 +198,17 @@ def figure(
     """
     if not maps:
         raise ValueError("expected at least one map, got none")
-    panels = 1 + len(maps) + (difference is not None)
+    shown = [*maps]
+    if difference is not None:
+        a, b = difference
+        title = texts["difference"].format(a=a + 1, b=b + 1)
+        shown.append(FigureMap(maps[a].attention - maps[b].attention, None, title, signed=True))
+    panels = 1 + len(shown)
     rows = -(-panels // _COLUMNS)
     columns = -(-panels // rows)
     width = min(_WIDEST_PANEL, (_WIDTH - 2 * _MARGIN - (columns - 1) * _GAP) / columns)
     height = width * image.shape[0] / image.shape[1]
-    notes = [_wrap(drawable(m.note), width, _SMALL) for m in maps]
+    notes = [_wrap(drawable(m.note), width, _SMALL) for m in shown]
     head = _TITLE + _LINE * max(map(len, notes))
     panel_height = head + height + _BAR_GAP + _BAR + _BAR_TEXT
     total_width = 2 * _MARGIN + columns * width + (columns - 1) * _GAP
@@ -228,9 +234,11 @@ def figure(
             _text(ax, 0, 1 + y / height, line, size=_SMALL, color="#444444", va="center_baseline")
         return ax
 
-    def add_bar(panel: int, norm: Normalize, cmap: Colormap, label: str, reference: float) -> None:
+    def add_bar(panel: int, values: Row, norm: Normalize, cmap: Colormap, label: str, reference: float) -> None:
         ax = add_axes(panel, head + height + _BAR_GAP, _BAR)
-        bar = fig.colorbar(ScalarMappable(norm, cmap), cax=ax, orientation="horizontal")
+        low, high = float(norm.vmin or 0), float(norm.vmax or 0)
+        extend = _POINTS[bool(values.min() < low), bool(values.max() > high)]
+        bar = fig.colorbar(ScalarMappable(norm, cmap), cax=ax, orientation="horizontal", extend=extend)
         if isinstance(norm, LogNorm):
             bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             bar.ax.xaxis.set_minor_formatter(NullFormatter())
@@ -239,40 +247,28 @@ def figure(
         bar.outline.set_linewidth(0.4)
         bar.ax.tick_params(labelsize=_SMALL, width=0.4, length=2, pad=1)
         bar.ax.set_xlabel(drawable(label), fontsize=_SMALL, labelpad=1, fontfamily=_families(), parse_math=False)
-        if norm.vmin is not None and norm.vmax is not None and norm.vmin <= reference <= norm.vmax:
+        if low <= reference <= high:
             line = bar.ax.axvline(reference, color="black", linewidth=0.8, clip_on=False)
             line.set_path_effects([withStroke(linewidth=1.8, foreground="white")])
 
-    values = [_times_uniform(m.attention, grid) for m in maps]
-    shared = None if scale == "map" else value_norm(values, scale, value_range)
-    cmap, backdrop = _colormap(colormap), _grey(image)
+    main, backdrop = _colormap(colormap), _grey(image)
     photograph = add_panel(0, image, texts["photograph"])
-    for index, (shown, value) in enumerate(zip(maps, values, strict=True)):
-        norm = shared or value_norm([value], scale, value_range)
+    marks = [(m.query, m.color or PIN_COLORS[i % len(PIN_COLORS)]) for i, m in enumerate(maps)]
+    for index, m in enumerate(shown):
         number = index + 1
-        title = shown.title
-        color = shown.color or PIN_COLORS[index % len(PIN_COLORS)]
-        if title is None:
-            row, col = shown.query or ("–", "–")
-            title = texts["query"].format(number=number, row=row, col=col)
-        ax = add_panel(number, _blend(backdrop, value, norm, cmap, alpha, smooth), title, notes[index])
-        add_bar(number, norm, cmap, texts[scale], 1.0)
-        if shown.query is not None:
-            _mark(ax, shown.query, color)
-            _number(photograph, shown.query, color, number)
-    if difference is not None:
-        a, b = difference
-        delta = values[a] - values[b]
-        diverging, norm = matplotlib.colormaps[DIVERGING], difference_norm(delta)
-        panel = panels - 1
-        ax = add_panel(
-            panel, _blend(backdrop, delta, norm, diverging, alpha, smooth), texts["difference"].format(a=a + 1, b=b + 1)
-        )
-        add_bar(panel, norm, diverging, texts["difference_unit"], 0.0)
-        for index in difference:
-            query = maps[index].query
+        values = _times_uniform(m.attention, grid)
+        norm = value_norm(values, scale, signed=m.signed, value_range=None if m.signed else value_range)
+        cmap = matplotlib.colormaps[DIVERGING] if m.signed else main
+        row, col = m.query or ("–", "–")
+        title = m.title or texts["query"].format(number=number, row=row, col=col)
+        ax = add_panel(number, _blend(backdrop, values, norm, cmap, alpha, smooth, m.mask), title, notes[index])
+        add_bar(number, values, norm, cmap, texts["signed" if m.signed else scale], 0.0 if m.signed else 1.0)
+        for query, color in marks[index:number] or [marks[i] for i in difference or ()]:
             if query is not None:
-                _mark(ax, query, maps[index].color or PIN_COLORS[index % len(PIN_COLORS)])
+                _mark(ax, query, color)
+    for number, (query, color) in enumerate(marks, start=1):
+        if query is not None:
+            _number(photograph, query, color, number)
     left = _MARGIN / total_width
     for index, line in enumerate(lines):
         y = (foot - 1.15 * _LINE * index) / total_height
@@ -344,22 +340,36 @@ def _times_uniform(row: Row, grid: tuple[int, int]) -> Row:
     return (row.astype(np.float64) * row.size).reshape(height, width)
 
 
-def _blend(image: Picture, values: Row, norm: Normalize, cmap: Colormap, alpha: float, smooth: bool) -> Picture:
+def _blend(
+    image: Picture,
+    values: Row,
+    norm: Normalize,
+    cmap: Colormap,
+    alpha: float,
+    smooth: bool,
+    mask: Mask | None = None,
+) -> Picture:
+    """The colours of (h, w) ``values`` over the image, where ``mask`` (N,) lets them be seen."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"expected an image (H, W, 3) of uint8, got {image.shape} of {image.dtype}")
     if not 0 <= alpha <= 1:
         raise ValueError(f"expected an alpha of 0 to 1, got {alpha}")
-    height, width = image.shape[:2]
+    seen = np.ones(values.shape) if mask is None else np.asarray(mask, dtype=np.float64).reshape(values.shape)
+    # Enlarged before it takes its colours: the mean of two colours need not be on the colour bar.
+    shades = _enlarge(np.asarray(norm(values)), image.shape[:2], smooth)
+    weight = alpha * _enlarge(seen, image.shape[:2], smooth)[..., None]
+    return np.rint((1 - weight) * image + weight * 255 * cmap(shades)[..., :3]).astype(np.uint8)
+
+
+def _enlarge(values: Row, size: tuple[int, int], smooth: bool) -> Row:
+    """(h, w) → (H, W), bilinear between the centres of positions or one even rectangle each."""
+    height, width = size
     if smooth:
-        # Colours are taken after the interpolation: the mean of two colours need not be on the colour bar.
-        shades = np.asarray(norm(values), dtype=np.float32)
-        shades = np.asarray(Image.fromarray(shades).resize((width, height), Image.Resampling.BILINEAR))
-        colors = cmap(shades)[..., :3]
-    else:
-        rows = np.arange(height) * values.shape[0] // height
-        cols = np.arange(width) * values.shape[1] // width
-        colors = cmap(np.asarray(norm(values)))[..., :3][np.ix_(rows, cols)]
-    return np.rint((1 - alpha) * image + alpha * 255 * colors).astype(np.uint8)
+        picture = Image.fromarray(values.astype(np.float32))
+        return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
+    rows = np.arange(height) * values.shape[0] // height
+    cols = np.arange(width) * values.shape[1] // width
+    return values[np.ix_(rows, cols)]
 
 
 def _grey(image: Picture) -> Picture:

@@ -21,7 +21,6 @@ from attn.render import (
     TEXTS,
     FigureMap,
     can_draw,
-    difference_norm,
     difference_overlay,
     drawable,
     figure,
@@ -51,8 +50,8 @@ def svg_texts(svg: bytes) -> list[str]:
 
 
 def test_overlay_puts_each_value_on_its_own_square():
-    # × uniform: 6 · ROW = 0, .6, .6 / 1.2, 3, .6, on a scale of 0 … 3: 0, .2, .2 / .4, 1, .2.
-    shown = overlay(picture(), ROW, GRID, alpha=1)
+    # × uniform: 6 · ROW = 0, .6, .6 / 1.2, 3, .6, up to the peak of 3: 0, .2, .2 / .4, 1, .2.
+    shown = overlay(picture(), ROW, GRID, scale="linear", alpha=1)
     for row, col, value in [(0, 0, 0.0), (0, 1, 0.2), (0, 2, 0.2), (1, 0, 0.4), (1, 1, 1.0), (1, 2, 0.2)]:
         square = shown[20 * row : 20 * (row + 1), 20 * col : 20 * (col + 1)]
         assert (square == color("viridis", value)).all(), (row, col)
@@ -69,7 +68,7 @@ def test_overlay_mixes_by_alpha_and_leaves_the_picture_alone():
 
 
 def test_overlay_of_a_size_the_grid_does_not_divide():
-    shown = overlay(picture(41, 62), ROW, GRID, alpha=1)
+    shown = overlay(picture(41, 62), ROW, GRID, scale="linear", alpha=1)
     assert shown.shape == (41, 62, 3)
     assert shown.dtype == np.uint8
     assert (shown[0, 0] == color("viridis", 0)).all()
@@ -79,7 +78,8 @@ def test_overlay_of_a_size_the_grid_does_not_divide():
 def test_smooth_overlay_moves_along_the_colormap():
     # Two positions, 0 and 2 × uniform: halfway between their centres lies 1, which is the colormap's middle, not the
     # mean of its two end colours.
-    shown = overlay(picture(10, 100), np.array([0.0, 1.0]), (1, 2), colormap="magma", alpha=1, smooth=True)
+    values = np.array([0.0, 1.0])
+    shown = overlay(picture(10, 100), values, (1, 2), scale="linear", colormap="magma", alpha=1, smooth=True)
     assert (shown[:, 10] == color("magma", 0)).all()
     assert (shown[:, 90] == color("magma", 1)).all()
     assert np.abs(shown[5, 50].astype(int) - color("magma", 0.5)).max() < 12
@@ -87,31 +87,31 @@ def test_smooth_overlay_moves_along_the_colormap():
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("smooth", [False, True])
-def test_a_flat_map_renders_flat_and_never_brightest(scale, smooth):
+def test_a_flat_map_renders_flat(scale, smooth):
     noisy = FLAT + 1e-9 * np.arange(6)  # rounding must not be stretched into a picture
     shown = overlay(np.full((8, 9, 3), 100, np.uint8), noisy, GRID, scale=scale, alpha=1, smooth=smooth)
-    assert (shown == shown[0, 0]).all()
-    assert (shown[0, 0] != color("viridis", 1)).any()
+    # 1 of 10; the peak itself; halfway between 0.01 and 100.
+    expected = {"uniform": 0.1, "linear": 1.0, "log": 0.5}[scale]
+    assert np.abs(shown.astype(int) - color("viridis", expected)).max() <= 2
 
 
 def test_scales_by_hand():
-    values = np.array([[0.5, 1.0, 4.0]])
-    np.testing.assert_allclose(value_norm([values], "uniform")(values), [[0.125, 0.25, 1]])
-    np.testing.assert_allclose(value_norm([values], "map")(values), [[0, 1 / 7, 1]])
-    # Two decades from 0.04 to 4: 0.4 lies halfway, 1 at log10(25) / 2.
-    decades = np.array([0.04, 0.4, 1.0, 4.0])
-    np.testing.assert_allclose(value_norm([decades], "log")(decades), [0, 0.5, np.log10(25) / 2, 1], atol=1e-12)
-    # Nothing is below four decades under the maximum: zero takes the lowest colour.
-    assert value_norm([np.array([0.0, 10.0])], "log")(np.array([0.0, 0.001, 10])).tolist() == [0, 0, 1]
-    # Below 2 × uniform the scale does not close in.
-    assert value_norm([np.array([0.9, 1.1])], "uniform")(1.0) == 0.5
-    # A given range holds for all, and clips.
-    np.testing.assert_allclose(value_norm([values], "map", (1.0, 3.0))(np.array([0.5, 2.0, 4.0])), [0, 0.5, 1])
+    values = np.array([0.0, 0.1, 1.0, 4.0, 20.0])
+    np.testing.assert_allclose(value_norm(values, "uniform")(values), [0, 0.01, 0.1, 0.4, 1])
+    np.testing.assert_allclose(value_norm(values, "linear")(values), [0, 0.005, 0.05, 0.2, 1])
+    # Four decades from 0.01 to 100; zero takes the lowest colour.
+    expected = [0, 0.25, 0.5, 0.5 + np.log10(4) / 4, 0.5 + np.log10(20) / 4]
+    np.testing.assert_allclose(value_norm(values, "log")(values), expected, atol=1e-12)
+    np.testing.assert_allclose(value_norm(values, "linear", value_range=(1, 3))(np.array([0.5, 2, 4])), [0, 0.5, 1])
+    assert value_norm(np.zeros(3), "linear")(0.0) == 0
 
 
-def test_one_range_for_several_maps():
-    norm = value_norm([np.array([0.0, 1.0]), np.array([3.0, 8.0])], "uniform")
-    assert (norm.vmin, norm.vmax) == (0, 8)
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_difference_has_zero_in_the_middle(scale):
+    norm = value_norm(np.array([-1.0, 3.0]), scale, signed=True)
+    assert norm(0.0) == 0.5
+    # 3 of ±10, of ±3, and of ±10 again: negative numbers have no logarithm.
+    assert norm(3.0) == {"uniform": 0.65, "linear": 1.0, "log": 0.65}[scale]
 
 
 def test_difference_is_white_where_nothing_differs():
@@ -124,15 +124,23 @@ def test_difference_is_white_where_nothing_differs():
     assert (shown[:20, 20:40] == color("RdBu_r", 0)).all()  # −0.3 · 6, as far the other way
     assert (shown[20:] == middle).all()
     assert (difference_overlay(image, a, a, GRID, alpha=1) == middle).all()
-    assert difference_norm(np.array([-1.0, 3.0]))(0.0) == 0.5
-    assert difference_norm(np.array([-1.0, 3.0]), 4.0)(2.0) == 0.75
+
+
+def test_mask_leaves_the_picture_to_be_seen():
+    image = picture()
+    mask = np.array([True, False, False, False, True, False])
+    shown = overlay(image, ROW, GRID, alpha=0.5, mask=mask)
+    whole = overlay(image, ROW, GRID, alpha=0.5)
+    np.testing.assert_array_equal(shown[:20, :20], whole[:20, :20])
+    np.testing.assert_array_equal(shown[:20, 20:], image[:20, 20:])
+    np.testing.assert_array_equal(shown[20:, 20:40], whole[20:, 20:40])
 
 
 def test_input_errors():
     with pytest.raises(ValueError, match=r"expected 6 values for a 2 × 3 grid, got shape \(4,\)"):
         overlay(picture(), np.ones(4) / 4, GRID)
-    with pytest.raises(ValueError, match=r"expected a scale of uniform, map, log, got 'linear'"):
-        overlay(picture(), ROW, GRID, scale="linear")
+    with pytest.raises(ValueError, match=r"expected a scale of uniform, linear, log, got 'map'"):
+        overlay(picture(), ROW, GRID, scale="map")
     with pytest.raises(ValueError, match=r"expected a colormap of viridis, magma, cividis, grey, got 'jet'"):
         overlay(picture(), ROW, GRID, colormap="jet")
     with pytest.raises(ValueError, match=r"expected an alpha of 0 to 1, got 2"):
@@ -141,8 +149,6 @@ def test_input_errors():
         overlay(np.zeros((4, 4, 3)), ROW, GRID)
     with pytest.raises(ValueError, match=r"expected low < high, both above 0, got \(0, 1\)"):
         overlay(picture(), ROW, GRID, scale="log", value_range=(0, 1))
-    with pytest.raises(ValueError, match=r"expected a limit above 0, got -1"):
-        difference_norm(ROW, -1)
     with pytest.raises(ValueError, match=r"expected at least one map, got none"):
         figure(picture(), GRID, [])
     with pytest.raises(ValueError, match=r"expected a format of png, svg, pdf, got 'gif'"):
@@ -184,20 +190,30 @@ def bar_ranges(fig) -> list[tuple[float, float]]:
     return [ax.get_xlim() for ax in fig.axes if ax.get_xlabel()]
 
 
-def test_shared_scales_share_and_own_ranges_do_not():
+def test_fixed_scales_are_fixed_and_peaks_are_each_maps_own():
     maps = [FigureMap(ROW, (0, 0)), FigureMap(FLAT, (1, 1))]
-    assert bar_ranges(figure(picture(), GRID, maps)) == [(0, 3), (0, 3)]
-    first, second = bar_ranges(figure(picture(), GRID, maps, scale="map"))
-    assert first == pytest.approx((0, 3))
-    assert second == pytest.approx((1, 2))
-    assert bar_ranges(figure(picture(), GRID, maps, value_range=(0, 5))) == [(0, 5), (0, 5)]
+    assert bar_ranges(figure(picture(), GRID, maps)) == [(0, 10), (0, 10)]
+    assert bar_ranges(figure(picture(), GRID, maps, scale="linear")) == [(0, 3), (0, 1)]
+    assert bar_ranges(figure(picture(), GRID, maps, scale="linear", value_range=(0, 5))) == [(0, 5), (0, 5)]
+
+
+def test_a_bar_points_to_what_lies_beyond_it():
+    def triangles(peak: float) -> int:
+        row = np.full(100, (1 - peak) / 99)
+        row[3] = peak
+        fig = figure(picture(), (10, 10), [FigureMap(row, (0, 3))])
+        return sum(1 for ax in fig.axes[2:] for patch in ax.patches if len(patch.get_path().vertices) <= 4)
+
+    assert triangles(0.09) == 0  # 9 × uniform
+    assert triangles(0.11) == 1  # 11 × uniform, the bar ends at 10
 
 
 def test_difference_bar_is_centred_on_zero():
-    fig = figure(picture(), GRID, two_maps(), difference=(0, 1))
-    low, high = bar_ranges(fig)[-1]
-    assert low == -high
-    assert high == pytest.approx(6 * 0.4)  # at position 4: 0.5 − 0.1
+    own, difference = bar_ranges(figure(picture(), GRID, two_maps(), scale="linear", difference=(0, 1)))[1:]
+    assert own == (0, 3)
+    assert difference == pytest.approx((-6 * 0.4, 6 * 0.4))  # at position 4: 0.5 − 0.1
+    signed = FigureMap(ROW - FLAT, (0, 0), signed=True)
+    assert bar_ranges(figure(picture(), GRID, [signed], scale="log", value_range=(1, 2))) == [(-10, 10)]
 
 
 @pytest.mark.parametrize(
