@@ -257,6 +257,13 @@ def test_query_metrics_holds_what_the_functions_say():
     np.testing.assert_array_equal(metrics.mass_area, mass_area(rows))
 
 
+def test_query_metrics_of_some_queries_equals_those_of_all():
+    rows = softmax_rows(5, 12, 12)
+    everything, picked = query_metrics(rows, (3, 4), 8), query_metrics(rows[[7, 2]], (3, 4), 8, queries=[7, 2])
+    for name, values in vars(picked).items():
+        np.testing.assert_allclose(values, getattr(everything, name)[[7, 2]], err_msg=name)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_tensors_give_the_numbers_of_arrays_and_stay_as_they_are(dtype):
     rows = torch.tensor([[0.5, 0.25, 0.25, 0.0]] * 4, dtype=dtype, requires_grad=True)
