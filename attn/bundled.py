@@ -20,25 +20,29 @@ class DamagedWeights(WeightsUnavailable):
     """A bundled weight file is there but is not the one the manifest names."""
 
 
-def load_bundled(file: str, directory: Path | None = None) -> dict[str, Tensor]:
-    """The tensors of `file` in `directory` (default `WEIGHTS_DIR`), as stored, after checking its SHA-256.
+def is_bundled(file: str) -> bool:
+    """Whether there is such a file; not whether it is intact."""
+    return (WEIGHTS_DIR / file).is_file()
+
+
+def load_bundled(file: str) -> dict[str, Tensor]:
+    """The tensors of `file` in `WEIGHTS_DIR`, as stored, after checking its SHA-256.
 
     Raises WeightsUnavailable where the file is missing, DamagedWeights where it is not what manifest.json says.
     """
-    directory = directory or WEIGHTS_DIR
     try:
-        content = (directory / file).read_bytes()
+        content = (WEIGHTS_DIR / file).read_bytes()
     except OSError as error:
-        raise WeightsUnavailable(f"The bundled weights {file} are missing from {directory.name}/.") from error
+        raise WeightsUnavailable(f"The bundled weights {file} are missing from {WEIGHTS_DIR.name}/.") from error
     try:
-        expected = json.loads((directory / MANIFEST).read_text())[file]["sha256"]
+        expected = json.loads((WEIGHTS_DIR / MANIFEST).read_text())[file]["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedWeights(f"{MANIFEST} has no SHA-256 for {file}: please restore {directory.name}/.") from error
+        raise DamagedWeights(f"{MANIFEST} has no SHA-256 for {file}: please restore {WEIGHTS_DIR.name}/.") from error
     actual = hashlib.sha256(content).hexdigest()
     if actual != expected:
         raise DamagedWeights(
             f"The bundled weights {file} are damaged (expected SHA-256 {str(expected)[:12]}…, got {actual[:12]}…): "
-            f"please restore them from the repository."
+            "please restore them from the repository."
         )
     try:
         return safetensors.torch.load(content)

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from attn.bundled import WEIGHTS_DIR, DamagedWeights, WeightsUnavailable, load_bundled
+from attn.bundled import WEIGHTS_DIR, DamagedWeights, WeightsUnavailable, is_bundled, load_bundled
 from attn.channel import CHANNEL_MECHANISMS
 from attn.position import SinusoidalEncoding2d
 from attn.spatial import AttnBlock
@@ -58,7 +58,7 @@ class WeightsInfo:
 
 def has_trained(stem: str, stage: str) -> bool:
     """Whether trained attention for this network and stage is here."""
-    return stem in TRAINED_STEMS and stage in TRAINED_STAGES and (WEIGHTS_DIR / _trained_file(stage)).is_file()
+    return stem in TRAINED_STEMS and stage in TRAINED_STAGES and is_bundled(_trained_file(stage))
 
 
 def build_attention(
@@ -134,12 +134,12 @@ def build_channel(
 
 
 def similarity_temperature(channels: int) -> float:
-    """The temperature of "similarity" at which the logits are 10 × the cosine, whatever the channel count.
+    """The temperature of "similarity": logits are 8 × the product of two positions' features, averaged over channels.
 
-    Looked at on photographs at layer3: at 16 × most queries attend to two positions, nearly all to themselves; at 6 ×
-    to half the picture; at 10 × to 10–70 of 400 positions, and the object shows.
+    Without it (temperature 1) a position at ResNet-18's layer3 gives itself 0.76 of its attention; with it 0.40, and
+    the normalised entropy is 0.58 to 0.60 at layer1, layer2 and layer3 alike (16 BSDS500 photographs).
     """
-    return math.sqrt(channels) / 10
+    return math.sqrt(channels) / 8
 
 
 class _Seeded(TorchFunctionMode):
@@ -195,7 +195,12 @@ def _read_block(path: Path, channels: int) -> tuple[dict[str, Tensor], str]:
                 expected = (channels,) if key.endswith("bias") or key.startswith("norm") else (channels, channels, 1, 1)
                 if shape != expected:
                     raise WeightsError(f"{path.name}: expected {prefix}{key} of shape {expected}, got {shape}.")
-                weights[key] = file.get_tensor(prefix + key).float()
+                tensor = file.get_tensor(prefix + key)
+                if not tensor.is_floating_point():
+                    raise WeightsError(
+                        f"{path.name}: expected floating-point numbers in {prefix}{key}, got {tensor.dtype}."
+                    )
+                weights[key] = tensor.float()
     except WeightsError:
         raise
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:

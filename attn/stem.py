@@ -98,7 +98,7 @@ class ResNetStem(nn.Module):
         self.std = STD
         with torch.device("meta"):
             self.layers = trunk(BUNDLED_ARCHITECTURE if name == "bundled" else name, stage)
-        _load(self.layers, _bundled_weights() if name == "bundled" else _torchvision_weights(name))
+        _load(self.layers, _bundled_weights() if name == "bundled" else _torchvision_weights(name), name)
         self.eval()
         _fold_batch_norms(self.layers)
         self.requires_grad_(False)
@@ -176,8 +176,7 @@ def _torchvision_weights(name: str) -> Mapping[str, Tensor]:
     try:
         with _downloading:
             return weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
-    except Exception as error:
-        # Reading a damaged file fails in many ways (zip, pickle, RuntimeError), a download in as many.
+    except Exception as error:  # a download fails in many ways, reading a damaged file in as many
         if cached.exists():
             raise StemUnavailable(
                 f"The weights of {name} in {cached} are damaged: please delete the file, it is then downloaded again."
@@ -189,19 +188,21 @@ def _torchvision_weights(name: str) -> Mapping[str, Tensor]:
 
 
 def _reason(error: Exception) -> str:
-    reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+    """The plain part of a URLError or OSError."""
+    reason = getattr(error, "reason", None) or error
     return str(getattr(reason, "strerror", None) or reason)
 
 
-def _load(layers: nn.Module, weights: Mapping[str, Tensor]) -> None:
+def _load(layers: nn.Module, weights: Mapping[str, Tensor], name: str) -> None:
     """Fills `layers`, built on the meta device, with the matching `weights` as float32."""
-    needed = {name for name in layers.state_dict() if not name.endswith("num_batches_tracked")}
-    if missing := sorted(needed - weights.keys()):
-        raise StemUnavailable(f"The weights lack {missing[0]} and {len(missing) - 1} more of {len(needed)} tensors.")
-    try:
-        layers.load_state_dict({name: weights[name].float() for name in needed}, strict=False, assign=True)
-    except RuntimeError as error:
-        raise StemUnavailable("The weights have the wrong shapes for this network.") from error
+    needed = {key: tensor for key, tensor in layers.state_dict().items() if not key.endswith("num_batches_tracked")}
+    for key, tensor in needed.items():
+        if key not in weights or weights[key].shape != tensor.shape:
+            raise StemUnavailable(
+                f"The weights of {name} lack {key} of shape {tuple(tensor.shape)}: please delete the file and "
+                "fetch it again."
+            )
+    layers.load_state_dict({key: weights[key].float() for key in needed}, strict=False, assign=True)
 
 
 def _fold_batch_norms(module: nn.Module) -> None:

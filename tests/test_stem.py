@@ -1,0 +1,357 @@
+import functools
+import hashlib
+import itertools
+import json
+import os
+import re
+import urllib.error
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from torchvision.models.feature_extraction import create_feature_extractor
+
+from attn import bundled
+from attn.images import open_image
+from attn.stem import (
+    BUNDLED_FILE,
+    BUNDLED_STAGES,
+    NETWORKS,
+    STAGES,
+    STRIDE_PX,
+    GridTooLarge,
+    ResNetStem,
+    StemUnavailable,
+    trunk,
+)
+from tests import corpus
+
+SHARED = os.environ.get("ATTN_SHARED")
+
+
+def lively(network: nn.Module, seed: int = 0) -> nn.Module:
+    """`network` with BatchNorms that do something, so that folding them wrongly shows."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for values in (module.weight, module.running_var):
+                values.data.uniform_(0.5, 1.5, generator=generator)
+            for values in (module.bias, module.running_mean):
+                values.data.normal_(0, 0.2, generator=generator)
+    return network.eval()
+
+
+@functools.cache
+def stored_trunk() -> bytes:
+    """A bundled network's file, its weights random."""
+    torch.manual_seed(0)
+    state = lively(trunk("resnet18", "layer3")).state_dict()
+    return save({key: tensor.half() for key, tensor in state.items() if "num_batches" not in key})
+
+
+@pytest.fixture
+def weights_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a bundled network and its manifest."""
+    (tmp_path / BUNDLED_FILE).write_bytes(stored_trunk())
+    digest = hashlib.sha256(stored_trunk()).hexdigest()
+    (tmp_path / "manifest.json").write_text(json.dumps({BUNDLED_FILE: {"sha256": digest}}))
+    monkeypatch.setattr(bundled, "WEIGHTS_DIR", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def stem(weights_dir: Path) -> ResNetStem:
+    return ResNetStem("bundled", "layer3")
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder where torchvision looks for downloaded files; nothing can be downloaded."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("no network in tests")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.urlopen", refuse)
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def put_into_cache(checkpoints: Path, name: str, network: nn.Module) -> Path:
+    path = checkpoints / Path(torchvision.models.get_model_weights(name)["IMAGENET1K_V1"].url).name
+    torch.save(network.state_dict(), path)
+    return path
+
+
+def up_to(network: nn.Module, stage: str, x: Tensor) -> Tensor:
+    """What torchvision's own network has after `stage`."""
+    features = create_feature_extractor(network, {"maxpool" if stage == "stem" else stage: "features"})
+    return features(x)["features"]
+
+
+class TestTrunk:
+    @pytest.mark.parametrize("architecture", NETWORKS)
+    def test_names_are_torchvisions_and_nothing_more_is_kept(self, architecture: str) -> None:
+        with torch.device("meta"):
+            whole = torchvision.models.get_model(architecture).state_dict()
+            for stage in STAGES:
+                names = set(trunk(architecture, stage).state_dict())
+                later = STAGES[STAGES.index(stage) + 1 :]
+                assert names == {n for n in whole if not n.startswith((*later, "fc"))}
+
+    def test_unknown_names(self) -> None:
+        with pytest.raises(ValueError, match=r"architecture to be one of resnet18, .*, got 'alexnet'"):
+            trunk("alexnet", "layer1")
+        with pytest.raises(ValueError, match=r"stage to be one of stem, .*, got 'layer5'"):
+            trunk("resnet18", "layer5")
+
+
+class TestFeatures:
+    @pytest.mark.parametrize(
+        ("name", "stage"), [*itertools.product(["resnet18"], STAGES), ("resnext50_32x4d", "layer2")]
+    )
+    def test_equal_to_the_unfolded_torchvision_network(self, checkpoints: Path, name: str, stage: str) -> None:
+        torch.manual_seed(1)
+        network = lively(torchvision.models.get_model(name, weights=None))
+        put_into_cache(checkpoints, name, network)
+        stem = ResNetStem(name, stage)
+        x = torch.randn(2, 3, 64, 96)
+        with torch.inference_mode():
+            expected = up_to(network, stage, x)
+            y = stem(x)
+        assert y.shape == (2, stem.channels, 64 // stem.stride_px, 96 // stem.stride_px)
+        assert (y - expected).abs().max() < 1e-4 * max(1.0, float(expected.abs().max()))
+        assert expected.std() > 0.1
+
+    @pytest.mark.parametrize("stage", BUNDLED_STAGES)
+    def test_bundled_is_the_stored_trunk(self, weights_dir: Path, stage: str) -> None:
+        stem = ResNetStem("bundled", stage)
+        network = trunk("resnet18", stage)
+        stored = {k: v.float() for k, v in load_file(weights_dir / BUNDLED_FILE).items()}
+        network.load_state_dict(stored, strict=False)
+        x = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+        with torch.inference_mode():
+            assert (stem(x) - network.eval()(x)).abs().max() < 1e-4
+        assert stem.channels == {"stem": 64, "layer1": 64, "layer2": 128, "layer3": 256}[stage]
+
+    def test_frozen_folded_and_unmoved_by_train(self, stem: ResNetStem) -> None:
+        assert not any(p.requires_grad for p in stem.parameters())
+        assert not any(isinstance(m, nn.BatchNorm2d) for m in stem.modules())
+        assert not any(t.is_meta for t in (*stem.parameters(), *stem.buffers()))
+        x = torch.randn(1, 3, 32, 32)
+        assert torch.equal(stem.train()(x), stem.eval()(x))
+
+    def test_items_of_a_batch_do_not_interact_and_the_input_is_unchanged(self, stem: ResNetStem) -> None:
+        x = torch.randn(2, 3, 32, 48)
+        before = x.clone()
+        assert torch.allclose(stem(x)[1:], stem(x[1:]), atol=1e-5)
+        assert torch.equal(x, before)
+
+    @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 1, 32, 32), (1, 3, 32)])
+    def test_wrong_input(self, stem: ResNetStem, shape: tuple[int, ...]) -> None:
+        with pytest.raises(ValueError, match=re.escape(f"expected (b, 3, H, W), got {shape}")):
+            stem(torch.zeros(shape))
+
+
+class TestPreprocessing:
+    def test_whole_picture_with_imagenets_mean_and_deviation(self, stem: ResNetStem) -> None:
+        x = stem.preprocess(corpus.card(), 64)
+        assert x.shape == (1, 3, 64, 64)
+        assert x.is_contiguous(memory_format=torch.channels_last)
+        for (row, col), colour in corpus.COLOURS.items():
+            expected = (np.array(colour) / 255 - stem.mean) / stem.std
+            assert np.allclose(x[0, :, row * 32 + 16, col * 32 + 16], expected, atol=1e-6)
+
+    def test_agrees_with_torchvisions_own_transform(self, stem: ResNetStem) -> None:
+        weights = torchvision.models.ResNet18_Weights.IMAGENET1K_V1
+        image = Image.effect_noise((400, 400), 60).convert("RGB")
+        theirs = weights.transforms(crop_size=320, resize_size=320)(image)[None]
+        assert (stem.preprocess(image, 320) - theirs).abs().max() < 0.02
+
+    @pytest.mark.parametrize(
+        ("size", "expected"), [((640, 480), (240, 320)), ((48, 64), (320, 240)), ((9, 9), (320, 320))]
+    )
+    def test_shape_is_kept(self, stem: ResNetStem, size: tuple[int, int], expected: tuple[int, int]) -> None:
+        assert stem.input_size(size, 320) == expected
+        assert stem.preprocess(Image.new("RGB", size), 320).shape[2:] == expected
+
+    def test_longest_side_is_rounded_down_to_whole_positions(self, stem: ResNetStem) -> None:
+        assert stem.input_size((100, 100), 330) == (320, 320)
+        assert stem.input_size((100, 100), 335) == (320, 320)
+        assert stem.input_size((100, 100), 336) == (336, 336)
+
+    @pytest.mark.parametrize(("size", "grid"), [((1, 5000), (20, 1)), ((5000, 1), (1, 20)), ((1, 1), (20, 20))])
+    def test_very_thin_pictures_have_at_least_one_position_across(
+        self, stem: ResNetStem, size: tuple[int, int], grid: tuple[int, int]
+    ) -> None:
+        assert stem.grid(size, 320) == grid
+        assert stem(stem.preprocess(Image.new("RGB", size), 320)).shape[2:] == grid
+
+    def test_refusals(self, stem: ResNetStem) -> None:
+        with pytest.raises(ValueError, match="at least 16 px, got 15"):
+            stem.grid((100, 100), 15)
+        with pytest.raises(ValueError, match="at least 1 × 1 px, got 0 × 9"):
+            stem.grid((0, 9), 320)
+        with pytest.raises(ValueError, match="expected an RGB image, got mode L"):
+            stem.preprocess(Image.new("L", (9, 9)))
+
+    @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(16, 640), st.sampled_from(sorted(STRIDE_PX)))
+    def test_sizes_are_whole_positions_within_the_longest_side(
+        self, width: int, height: int, longest_side: int, stage: str
+    ) -> None:
+        stem = object.__new__(ResNetStem)  # the arithmetic needs no weights
+        object.__setattr__(stem, "stride_px", STRIDE_PX[stage])
+        if longest_side < stem.stride_px:
+            return
+        sides = stem.input_size((width, height), longest_side)
+        assert longest_side - stem.stride_px < max(sides) <= longest_side
+        assert min(sides) >= stem.stride_px
+        assert all(side % stem.stride_px == 0 for side in sides)
+        assert (sides[0] >= sides[1]) == (height >= width) or sides[0] == sides[1]
+
+    def test_back_to_the_picture(self, stem: ResNetStem) -> None:
+        image = Image.effect_noise((64, 48), 60).convert("RGB")
+        picture = stem.to_image(stem.preprocess(image, 64))
+        assert picture.dtype == np.uint8
+        assert np.array_equal(picture, np.asarray(image))
+
+
+class TestGridLimit:
+    def test_within_the_limit(self, stem: ResNetStem) -> None:
+        stem.check_grid((300, 200), 512)
+
+    def test_the_sentence_names_the_side_that_fits(self, stem: ResNetStem) -> None:
+        with pytest.raises(
+            GridTooLarge, match=r"27 × 40 positions .* limit of 32 × 32: a longest side of 512 px fits\."
+        ):
+            stem.check_grid((300, 200), 640)
+
+    @pytest.mark.parametrize("size", [(300, 200), (200, 300), (1, 5000), (7, 7)])
+    @pytest.mark.parametrize("limit", [(32, 32), (8, 32), (32, 5), (1, 1)])
+    def test_it_fits_and_the_next_does_not(
+        self, stem: ResNetStem, size: tuple[int, int], limit: tuple[int, int]
+    ) -> None:
+        side = stem.largest_side_for(size, *limit)
+        rows, cols = stem.grid(size, side)
+        assert rows <= limit[0]
+        assert cols <= limit[1]
+        rows, cols = stem.grid(size, side + stem.stride_px)
+        assert rows > limit[0] or cols > limit[1]
+
+
+class TestUnavailable:
+    def test_unknown_names(self) -> None:
+        with pytest.raises(ValueError, match=r"network to be one of bundled, .*, got 'vgg16'"):
+            ResNetStem("vgg16")
+        with pytest.raises(
+            ValueError, match="stage of bundled to be one of stem, layer1, layer2, layer3, got 'layer4'"
+        ):
+            ResNetStem("bundled", "layer4")
+
+    def test_missing_bundled_file(self, weights_dir: Path) -> None:
+        (weights_dir / BUNDLED_FILE).unlink()
+        with pytest.raises(StemUnavailable, match=r"stem\.safetensors are missing"):
+            ResNetStem()
+
+    def test_damaged_bundled_file(self, weights_dir: Path) -> None:
+        data = bytearray((weights_dir / BUNDLED_FILE).read_bytes())
+        data[len(data) // 2] ^= 1
+        (weights_dir / BUNDLED_FILE).write_bytes(data)
+        with pytest.raises(StemUnavailable, match=r"stem\.safetensors are damaged \(expected SHA-256"):
+            ResNetStem()
+
+    @pytest.mark.parametrize("manifest", [None, "", "[]", "{}", '{"stem.safetensors": 1}'])
+    def test_manifest_without_the_file(self, weights_dir: Path, manifest: str | None) -> None:
+        path = weights_dir / "manifest.json"
+        path.unlink() if manifest is None else path.write_text(manifest)
+        with pytest.raises(StemUnavailable, match=r"has no SHA-256 for stem\.safetensors"):
+            ResNetStem()
+
+    def test_no_network(self, checkpoints: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(StemUnavailable) as caught:
+            ResNetStem("resnet50", "layer1")
+        sentence = str(caught.value)
+        assert sentence.startswith("The weights of resnet50 could not be downloaded (no network in tests)")
+        assert "or choose the bundled network." in sentence
+        assert "\n" not in sentence
+
+    def test_a_download_with_the_wrong_hash_is_not_kept(
+        self, checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Response:
+            def __init__(self) -> None:
+                self.parts: Iterator[bytes] = iter([b"not the weights"])
+
+            def __enter__(self) -> "Response":
+                return self
+
+            def __exit__(self, *_: object) -> None: ...
+
+            def info(self) -> "Response":
+                return self
+
+            def get_all(self, _: str) -> list[str]:
+                return ["15"]
+
+            def read(self, _: int) -> bytes:
+                return next(self.parts, b"")
+
+        monkeypatch.setattr("torch.hub.urlopen", lambda _: Response())
+        with pytest.raises(StemUnavailable, match=r"could not be downloaded \(invalid hash value"):
+            ResNetStem("resnet34", "layer1")
+        assert list(checkpoints.iterdir()) == []
+
+    @pytest.mark.parametrize("damage", ["empty", "truncated", "text"])
+    def test_damaged_file_in_the_cache(self, checkpoints: Path, damage: str) -> None:
+        path = put_into_cache(checkpoints, "resnet18", torchvision.models.resnet18())
+        data = path.read_bytes()
+        path.write_bytes({"empty": b"", "truncated": data[: len(data) // 2], "text": b"no"}[damage])
+        with pytest.raises(StemUnavailable, match=r"weights of resnet18 in .* are damaged: please delete the file"):
+            ResNetStem("resnet18", "layer1")
+
+    def test_another_networks_file_in_the_cache(self, checkpoints: Path) -> None:
+        put_into_cache(checkpoints, "resnet50", torchvision.models.resnet18())
+        with pytest.raises(StemUnavailable, match=r"weights of resnet50 lack .* please delete"):
+            ResNetStem("resnet50", "layer1")
+
+
+@pytest.mark.skipif(not SHARED, reason="ATTN_SHARED does not name the folder with ImageNet weights and photographs")
+class TestImageNet:
+    @pytest.fixture
+    def network(self, checkpoints: Path) -> nn.Module:
+        """ImageNet's ResNet-18 to layer3, behind it fresh layers, in torchvision's cache."""
+        network = torchvision.models.resnet18()
+        weights = load_file(Path(SHARED or "") / "weights" / "resnet18_imagenet1k_v1_to_layer3.safetensors")
+        unexpected = network.load_state_dict(weights, strict=False).unexpected_keys
+        assert not unexpected
+        put_into_cache(checkpoints, "resnet18", network)
+        return network.eval()
+
+    def test_real_features_through_torchvisions_own_path(self, network: nn.Module) -> None:
+        stem = ResNetStem("resnet18", "layer3")
+        image = open_image(Path(SHARED or "") / "data" / "bsds500" / "val" / "101085.jpg")
+        x = stem.preprocess(image)
+        with torch.inference_mode():
+            y = stem(x)
+            expected = up_to(network, "layer3", x)
+        assert (y - expected).abs().max() < 1e-4
+        assert (stem.channels, stem.stride_px, y.shape) == (256, 16, (1, 256, 20, 13))
+        # As measured once: the folded file's features are ImageNet's, not a random network's.
+        assert y[0, :3, 5, 5].tolist() == pytest.approx([0.10654, 0.22649, 0.25409], abs=1e-3)
+        assert float(y.mean()) == pytest.approx(0.11758, abs=1e-4)
+
+    def test_hash_check_stays_on_for_downloads(self, network: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[str | None] = []
+        monkeypatch.setattr("torch.hub.download_url_to_file", lambda url, path, prefix, progress: asked.append(prefix))
+        with pytest.raises(StemUnavailable):
+            ResNetStem("resnet34", "layer1")
+        assert asked == ["b627a593"]
