@@ -77,10 +77,7 @@ class Photograph(gr.Image):
 
 
 class Page(gr.Blocks):
-    """`gr.Blocks` that says in a sentence what it cannot read or store, where Gradio says "Error" or repeats megabytes.
-
-    Both hooks see the visitor's values alone, before and after the callbacks: what fails there is no bug of theirs.
-    """
+    """`gr.Blocks` that says in a sentence what it cannot read or store; Gradio says "Error", or repeats megabytes."""
 
     async def preprocess_data(self, *arguments: Any, **options: Any) -> Any:
         """Gradio's: the values sent to an event, read by its components."""
@@ -88,10 +85,9 @@ class Page(gr.Blocks):
             return await super().preprocess_data(*arguments, **options)
         except Exception as error:
             said = error.message if isinstance(error, gr.Error) else ""
-            raise gr.Error(
-                said if 0 < len(said) <= LONGEST_SENTENCE else _storage_sentence(error) or text("en", "page.error.unread"),
-                print_exception=False,
-            ) from error
+            if not 0 < len(said) <= LONGEST_SENTENCE:
+                said = _storage_sentence(error) or text("en", "page.error.unread")
+            raise gr.Error(said, print_exception=False) from error
 
     async def postprocess_data(self, *arguments: Any, **options: Any) -> Any:
         """Gradio's: what a callback returned, written to files where it is large."""
@@ -347,11 +343,10 @@ def _controls_from(asked: Mapping[str, Any], example: str, controls: Sequence[An
     Raises:
         UserError: a value that the controls do not have.
     """
-    if asked.get("example", example) not in ("", *EXAMPLES):
+    wanted_example = asked.get("example", example)
+    if wanted_example not in EXAMPLES and wanted_example != example:
         allowed = ", ".join(EXAMPLES)
-        raise UserError(
-            text(language, "page.error.choice", name="example", allowed=allowed, value=asked.get("example"))
-        )
+        raise UserError(text(language, "page.error.choice", name="example", allowed=allowed, value=wanted_example))
     wanted = [asked.get(name, now) for name, now in zip(ADDRESS, controls, strict=False)]
     for place, kind in ((2, float), (4, float), (5, float)):
         try:
@@ -360,29 +355,34 @@ def _controls_from(asked: Mapping[str, Any], example: str, controls: Sequence[An
             wanted[place] = math.nan
     stem, stage, side, weights, position, seed = wanted
     read_view(language, stem, stage, side, weights, position, seed, controls[-1])
-    return [asked.get("example", example), *wanted[:4], bool(wanted[4]), wanted[5], controls[-1]]
+    return [wanted_example, *wanted[:4], bool(wanted[4]), wanted[5], controls[-1]]
 
 
 def _restore(opening: View, language: str, asked: Mapping[str, str]) -> list[Any]:
     """Restore what the address asks for; without anything asked for the page stays as it was built."""
     language = _language(language)
-    nothing = [gr.skip()] * (len(ADDRESS) + 3)
+    unchanged = [gr.skip()] * (len(ADDRESS) + 7)
     if not set(asked) & {"example", "view", *ADDRESS}:
-        return [language, gr.skip(), *nothing, gr.skip(), gr.skip(), gr.skip()]
+        return [language, *unchanged]
     defaults = [opening.stem, opening.stage, opening.longest_side, opening.weights, True, opening.seed, None]
-    with plain_errors(language):
-        example, *controls = _controls_from(asked, OPENING, defaults, language)
-        view = read_view(language, *controls)
-        shown = explorer_view(EXAMPLES[example or OPENING], view, asked.get("view", ""))
-    notice = "" if example else text(language, "page.share.no_picture")
+    try:
+        with plain_errors(language):
+            example, *controls = _controls_from(asked, OPENING, defaults, language)
+            view = read_view(language, *controls)
+            shown = explorer_view(EXAMPLES[example], view, asked.get("view", ""))
+    except gr.Error as error:
+        # Gradio shows no message for an event of the page's loading.
+        notice = text(language, "page.share.broken", reason=error.message)
+        return [language, *unchanged[:-1], gr.update(value=notice, visible=True)]
+    notice = "" if "example" in asked else text(language, "page.share.no_picture")
     return [
         language,
-        EXAMPLES[example or OPENING],
+        EXAMPLES[example],
         example,
         *controls,
         gr.skip(),
         shown,
-        address_of(view, example or OPENING),
+        address_of(view, example),
         gr.update(value=notice, visible=bool(notice)),
     ]
 
