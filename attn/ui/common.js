@@ -18,19 +18,21 @@ const attnCore = (() => {
   }
 
   // --- logits, from either form the server sends ---------------------------------------------------------------------
-  // A source has n positions and gives the logits of one query (row) or towards one key (column); each row may be
-  // shifted by a constant, which no softmax sees.
+  // A source has n positions and gives the logits of one query (row), of four at once (for passes over all queries), or
+  // towards one key (column). Each row may be shifted by a constant, which no softmax sees.
 
   // logits[i, j] = -steps[i, j] * scale[i]
   function logitsFromTable(steps, scale) {
     const n = scale.length;
+    const row = (i, out) => {
+      const step = -scale[i];
+      for (let j = 0, at = i * n; j < n; j++, at++) out[j] = steps[at] * step;
+      return out;
+    };
     return {
       n,
-      row(i, out) {
-        const step = -scale[i];
-        for (let j = 0, at = i * n; j < n; j++, at++) out[j] = steps[at] * step;
-        return out;
-      },
+      row,
+      fourRows: (first, outs) => outs.forEach((out, k) => row(Math.min(first + k, n - 1), out)),
       column(j, out) {
         for (let i = 0, at = j; i < n; i++, at += n) out[i] = -steps[at] * scale[i];
         return out;
@@ -44,9 +46,11 @@ const attnCore = (() => {
     const channels = queries.length / n;
     const q = scaledRows(queries, queryScale);
     const k = scaledRows(keys, keyScale);
+    const query = (i) => q.subarray(Math.min(i, n - 1) * channels, Math.min(i + 1, n) * channels);
     return {
       n,
-      row: (i, out) => products(q.subarray(i * channels, (i + 1) * channels), k, out),
+      row: (i, out) => products(query(i), k, out),
+      fourRows: (first, outs) => fourProducts([0, 1, 2, 3].map((m) => query(first + m)), k, outs),
       column: (j, out) => products(k.subarray(j * channels, (j + 1) * channels), q, out),
     };
   }
@@ -78,6 +82,25 @@ const attnCore = (() => {
     return out;
   }
 
+  // outs[m][i] = vectors[m] · rows[i], reading each row once for all four: more than twice as fast
+  function fourProducts([v0, v1, v2, v3], rows, [out0, out1, out2, out3]) {
+    const width = v0.length;
+    for (let i = 0, at = 0; i < out0.length; i++) {
+      let a = 0, b = 0, c = 0, d = 0;
+      for (let k = 0; k < width; k++, at++) {
+        const value = rows[at];
+        a += v0[k] * value;
+        b += v1[k] * value;
+        c += v2[k] * value;
+        d += v3[k] * value;
+      }
+      out0[i] = a;
+      out1[i] = b;
+      out2[i] = c;
+      out3[i] = d;
+    }
+  }
+
   // --- attention ---------------------------------------------------------------------------------------------------
 
   // Writes softmax(logits / temperature) to out and returns ln Σ exp(logits / temperature).
@@ -100,22 +123,34 @@ const attnCore = (() => {
     return out;
   }
 
-  // One pass over all queries, a row per step so that the caller can pause: the mean map, each row's log-sum-exp and
-  // the mean entropy. Yields the number of rows done.
+  // One pass over all queries, in steps of four rows so that the caller can pause: the mean map, each row's log-sum-exp,
+  // and query specificity (METRICS: entropy of the mean map less the mean entropy, over ln n; 0: every query gets the
+  // same map). Yields the number of rows done.
   function* sweep(source, temperature) {
     const n = source.n;
-    const row = new Float32Array(n);
+    const logits = Array.from({ length: 4 }, () => new Float32Array(n));
+    const p = new Float32Array(n);
     const sum = new Float64Array(n);
     const logSumExp = new Float64Array(n);
     let entropies = 0;
-    for (let i = 0; i < n; i++) {
-      logSumExp[i] = softmax(source.row(i, row), temperature, row);
-      for (let j = 0; j < n; j++) sum[j] += row[j];
-      entropies += entropy(row);
-      yield i + 1;
+    for (let first = 0; first < n; first += 4) {
+      const done = Math.min(first + 4, n);
+      source.fourRows(first, logits);
+      for (let i = first; i < done; i++) {
+        const row = logits[i - first];
+        logSumExp[i] = softmax(row, temperature, p);
+        let expected = 0;
+        for (let j = 0; j < n; j++) {
+          sum[j] += p[j];
+          expected += p[j] * row[j];
+        }
+        entropies += logSumExp[i] - expected / temperature;
+      }
+      yield done;
     }
     const mean = Float32Array.from(sum, (s) => s / n);
-    return { temperature, mean, logSumExp, meanEntropy: entropies / n };
+    const specificity = n > 1 ? (entropy(mean) - entropies / n) / Math.log(n) : 0;
+    return { mean, logSumExp, specificity };
   }
 
   // --- numbers (definitions: attn/attention_metrics.py) ---------------------------------------------------------------

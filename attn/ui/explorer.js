@@ -9,7 +9,7 @@ const canvas = stage.querySelector('canvas');
 const id = `explorer-${Math.random().toString(36).slice(2, 9)}`;
 
 const PIN_COLOURS = ['#e69f00', '#56b4e9', '#2bb58a', '#f0e442', '#ff8a65', '#d58fc0']; // dark digits read on each
-const SWEEP_SLICE_MS = 8;
+const SWEEP_SLICE_MS = 12;
 const SWEEP_UNASKED = 1024; // up to this many positions the pass over all queries runs without being asked for
 const JUMP = 4; // cells per Shift + arrow
 const SHARE = 0.6; // of the mass, in the read-outs, unless the slider says otherwise
@@ -279,6 +279,7 @@ function writeSentence(map, { perplexity, entropy, drift, own, received }, cell)
     t('explorer.where.away', { px: Math.round(Math.hypot(...drift)), way: t(`explorer.way.${way}`) });
   say(t(`explorer.say.${view.direction}`, {
     row, col, where, n: perplexity.toFixed(0), own: Math.round(100 * own), received: received?.toFixed(1),
+    specificity: all?.specificity.toFixed(2),
   }));
 }
 
