@@ -267,8 +267,6 @@ if (attn) {
       shown.shuffled = shufflePicture(shown);
       root.dataset.state = 'ready';
       root.dataset.seed = facts.seed;
-      attn.facts = facts.tour;
-      attn.emit('attn:facts', facts.tour);
       settle();
       fillWords();
     } catch (error) {
@@ -315,8 +313,8 @@ if (attn) {
   function say() {
     draw();
     one('.al-live').textContent = attn.t('lab.spoken', {
-      row: cell[0] + 1,
-      col: cell[1] + 1,
+      row: cell[0],
+      col: cell[1],
       without: lanes[0].querySelector('.al-sentence').textContent,
       with: lanes[1].querySelector('.al-sentence').textContent,
     });

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from attn import attention_metrics as metrics
-from attn.channel_stats import median_defined
 from attn.inspector import Inspection, Inspector
 from attn.position import SinusoidalEncoding2d
 from attn.shuffle import EncodedQueries, ShuffleResult, encoded_queries, evenly_spaced, shuffle_test, with_encoding
@@ -25,10 +24,6 @@ from attn.ui.texts import load_texts
 STRENGTHS = tuple(step / 10 for step in range(21))  # × the encoding's own amplitude
 QUERIES_FOR_MEANS = 512
 STATEMENTS = tuple(f"S{number}" for number in range(1, 11))
-LATEX_DELIMITERS = [
-    {"left": "$$", "right": "$$", "display": True},
-    {"left": "$", "right": "$", "display": False},
-]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +35,6 @@ class LabView:
     entropy, distance_px: means over the queries at each of `STRENGTHS`; queries_measured says over how many.
     uniform_distance_px: the yardstick of the distance.
     grouping: {"without", "with"} → measured grouping AUC of the bundled trained blocks, where there is one.
-    facts: the plain numbers the tour quotes.
     """
 
     image: NDArray[np.uint8]
@@ -54,7 +48,6 @@ class LabView:
     uniform_distance_px: float
     queries_measured: int
     grouping: dict[str, float]
-    facts: dict[str, Any]
 
 
 def lab_view(inspection: Inspection, inspector: Inspector, seed: int = 0) -> LabView:
@@ -94,25 +87,7 @@ def lab_view(inspection: Inspection, inspector: Inspector, seed: int = 0) -> Lab
         uniform_distance_px=float(uniform.mean()),
         queries_measured=len(queries),
         grouping=grouping_figures(inspection.stem, inspection.stage) if source == "trained" else {},
-        facts=tour_facts(inspection, shuffles),
     )
-
-
-def tour_facts(inspection: Inspection, shuffles: dict[str, ShuffleResult]) -> dict[str, Any]:
-    """The numbers the tour quotes about the reader's own picture; None where undefined."""
-    channels = len(inspection.features)
-    positions = inspection.features[0].size
-    return {
-        "source": inspection.weights["spatial"].source,
-        "positions": positions,
-        "channels": channels,
-        "specificity": inspection.specificity[0],
-        "entropy": float(inspection.query_metrics.entropy.mean()),
-        "r2": {name: _defined(median_defined(s.affine_r2)) for name, s in inspection.channel_stats.items()},
-        "delta_r2": {name: _defined(median_defined(s.delta_r2)) for name, s in inspection.channel_stats.items()},
-        "relative_change": dict(inspection.relative_change),
-        "shuffle_error": {name: _error_of(result) for name, result in shuffles.items()},
-    }
 
 
 def grouping_figures(stem: str, stage: str) -> dict[str, float]:
@@ -202,20 +177,7 @@ def lab_facts(view: LabView) -> dict[str, Any]:
         "uniform_distance_px": view.uniform_distance_px,
         "queries_measured": view.queries_measured,
         "grouping": view.grouping,
-        "tour": view.facts,
     }
-
-
-def shuffle_seed(data: Any) -> int:
-    """The seed a ``shuffle`` event carries in its data, 0 … 2³¹ − 1.
-
-    Raises:
-        ValueError: no such seed; the browser sends what it likes.
-    """
-    seed = data.get("seed") if isinstance(data, dict) else None
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
-        raise ValueError(f"expected a seed from 0 to 2^31 - 1, got {seed!r}")
-    return seed
 
 
 class TextLane(gr.HTML):
@@ -254,7 +216,7 @@ def text_view(request: dict[str, Any]) -> dict[str, Any]:
 def formulas(language: str) -> str:
     """Markdown with LaTeX: every mechanism's formula, its symbols tied to what is on screen, and its paper.
 
-    Show it in a `gr.Markdown` with ``latex_delimiters=LATEX_DELIMITERS``.
+    Between ``$$`` for a line of its own and ``$`` within one.
     """
     return "\n\n".join(load_texts(language, "formulas").values())
 
@@ -269,10 +231,6 @@ def statements(language: str) -> str:
         *([number, *(texts[f"statements.{number}.{column}"] for column in columns)] for number in STATEMENTS),
     ]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def _error_of(result: ShuffleResult) -> float | None:
-    return _defined(result.change_error if not math.isnan(result.change_error) else result.output_error)
 
 
 def _defined(value: float) -> float | None:

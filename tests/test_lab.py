@@ -1,0 +1,239 @@
+import base64
+import gzip
+import json
+import math
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from attn.attention_metrics import entropy, mean_attention_distance, uniform_attention_distance
+from attn.inspector import Inspection, Inspector
+from attn.position import SinusoidalEncoding2d
+from attn.shuffle import encoded_queries, shuffle_positions, with_encoding
+from attn.text import shuffle_sentence
+from attn.ui.component import HERE, pack_arrays
+from attn.ui.lab import (
+    STATEMENTS,
+    STRENGTHS,
+    Lab,
+    LabView,
+    TextLane,
+    formulas,
+    lab_arrays,
+    lab_facts,
+    lab_view,
+    statements,
+    text_view,
+)
+from attn.ui.texts import LANGUAGES, load_texts
+from attn.ui.tour import Tour, contrasting_queries, tour_facts
+
+PARTS = ("lab", "text_lane", "tour", "formulas", "statements")
+
+
+@pytest.fixture(scope="module")
+def inspector() -> Inspector:
+    return Inspector(weights="similarity")
+
+
+@pytest.fixture(scope="module")
+def inspection(inspector: Inspector) -> Inspection:
+    rng = np.random.default_rng(5)
+    picture = np.kron(rng.integers(0, 255, (6, 7, 3), dtype=np.uint8), np.ones((16, 16, 1), dtype=np.uint8))
+    return inspector.inspect(picture, 112)
+
+
+@pytest.fixture(scope="module")
+def view(inspection: Inspection, inspector: Inspector) -> LabView:
+    return lab_view(inspection, inspector, seed=3)
+
+
+def test_only_the_encoding_notices_the_shuffle(view: LabView) -> None:
+    assert [name for name, result in view.shuffles.items() if not result.same] == ["spatial_position"]
+    assert list(view.shuffles) == ["spatial", "spatial_position", "se", "eca", "cbam", "cam", "xca"]
+
+
+def test_means_are_those_of_the_block_at_that_strength(
+    view: LabView, inspection: Inspection, inspector: Inspector
+) -> None:
+    assert STRENGTHS[0] == 0
+    features = torch.from_numpy(inspection.features)[None]
+    for at in (0, 10, 20):
+        encoding = SinusoidalEncoding2d(inspector.block.channels, amplitude=0.5 * STRENGTHS[at])
+        _, attention = with_encoding(inspector.block, encoding)(features, return_attention=True)
+        attention = attention[0].detach()
+        assert view.entropy[at] == pytest.approx(entropy(attention).mean(), abs=1e-5)
+        distance = mean_attention_distance(attention, inspection.grid, inspection.stride_px).mean()
+        assert view.distance_px[at] == pytest.approx(distance, abs=1e-3)
+    uniform = uniform_attention_distance(inspection.grid, inspection.stride_px).mean()
+    assert view.uniform_distance_px == pytest.approx(uniform)
+    assert view.queries_measured == inspection.features[0].size
+
+
+def test_arrays_give_the_queries_back(view: LabView) -> None:
+    arrays = lab_arrays(view)
+    for name in ("queries", "query_steps", "keys", "key_steps"):
+        rows = getattr(view.parts, name)
+        decoded = arrays[name] * arrays[f"{name}_scale"][:, None]
+        assert abs(decoded - rows).max() <= abs(rows).max() / 65000
+
+
+def test_a_constant_picture_has_finite_arrays(inspector: Inspector) -> None:
+    flat = lab_view(inspector.inspect(np.full((64, 64, 3), 128, np.uint8), 64), inspector)
+    assert all(np.isfinite(array).all() for array in lab_arrays(flat).values())
+    json.dumps(lab_facts(flat), allow_nan=False)
+
+
+def test_facts_are_plain_json(view: LabView) -> None:
+    facts = json.loads(json.dumps(lab_facts(view), allow_nan=False))
+    assert facts["seed"] == 3
+    assert sorted(facts["permutation"]) == list(range(math.prod(view.grid)))
+    assert [row["name"] for row in facts["mechanisms"]] == list(view.shuffles)
+
+
+def test_a_new_permutation_needs_no_new_files(view: LabView, inspection: Inspection, inspector: Inspector) -> None:
+    lab = Lab()
+    again = lab_view(inspection, inspector, seed=4)
+    first, second = lab.postprocess(view), lab.postprocess(again)
+    assert first is not None
+    assert second is not None
+    assert first.arrays.path == second.arrays.path
+    assert first.image.path == second.image.path
+    assert first.facts["permutation"] != second.facts["permutation"]
+    assert Path(first.arrays.path).is_file()
+    assert lab.postprocess(None) is None
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_the_browser_draws_pythons_maps(view: LabView, inspection: Inspection, inspector: Inspector) -> None:
+    permutation = view.shuffles["spatial"].permutation
+    back = np.argsort(permutation)
+    questions = [{"query": query, "strength": strength} for query in (0, 17) for strength in (0.0, 1.0, 1.7)]
+    data, layout = pack_arrays(lab_arrays(view))
+    sent = {
+        "data": base64.b64encode(gzip.decompress(data)).decode(),
+        "layout": layout,
+        "permutation": permutation.tolist(),
+        "questions": questions,
+    }
+    script = Path(__file__).parent / "js" / "lab.mjs"
+    done = subprocess.run(
+        [str(shutil.which("node")), str(script)], input=json.dumps(sent), capture_output=True, text=True, check=True
+    )
+    answer = json.loads(done.stdout)
+    shuffled = shuffle_positions(torch.from_numpy(inspection.features)[None], permutation)[0]
+    shuffled_parts = encoded_queries(shuffled, inspector.block, SinusoidalEncoding2d(inspector.block.channels))
+    for question, maps in zip(questions, answer["answers"], strict=True):
+        query, strength = question["query"], question["strength"]
+        after = shuffled_parts.rows(strength, [back[query]])[0]
+        np.testing.assert_allclose(maps["before"], view.parts.rows(strength, [query])[0], atol=2e-4)
+        np.testing.assert_allclose(maps["after"], after, atol=2e-4)
+        np.testing.assert_allclose(maps["restored"], after[back], atol=2e-4)
+    assert answer["readable"] == ["0", "0.16", "0.001", "2 × 10⁻⁴", "8 × 10⁻⁷", "–", "–"]
+    assert answer["error"] == pytest.approx(0.2)
+
+
+def test_text_view_is_the_reference() -> None:
+    answer = json.loads(json.dumps(text_view({"sentence": "The dog bites the man.", "seed": 4}), allow_nan=False))
+    for name, strength in (("without", 0.0), ("with", 1.0)):
+        result = shuffle_sentence(answer["tokens"], 4, strength)
+        np.testing.assert_allclose(answer[name]["attention"], result.attention, atol=1e-7)
+        np.testing.assert_allclose(answer[name]["shuffled"], result.shuffled, atol=1e-7)
+        assert answer[name]["output_error"] == result.output_error
+        assert answer["order"] == result.order.tolist()
+
+
+@pytest.mark.parametrize("request_", [{}, {"sentence": " \n", "seed": 1}])
+def test_text_view_of_nothing(request_: dict) -> None:
+    assert text_view(request_)["tokens"] == []
+
+
+def test_text_view_bounds_what_it_is_sent() -> None:
+    answer = text_view({"sentence": "a " * 100_000, "seed": 10**30})
+    assert len(answer["tokens"]) == 48
+    assert answer["found"] == 1000
+    assert text_view({"sentence": 5, "seed": "7"})["tokens"] == ["5"]
+
+
+def test_contrasting_queries_have_different_maps(inspection: Inspection) -> None:
+    (one, other), shared = contrasting_queries(inspection)
+    maps = inspection.attention_rows([row * inspection.grid[1] + col for row, col in (one, other)])
+    assert np.minimum(maps[0], maps[1]).sum() == pytest.approx(shared, abs=1e-5)
+    assert one != other
+    assert 0 <= shared < 0.9
+
+
+def test_tour_facts(view: LabView, inspection: Inspection) -> None:
+    facts = json.loads(json.dumps(tour_facts(inspection, view.shuffles), allow_nan=False))
+    assert facts["positions"] == math.prod(inspection.grid)
+    assert facts["r2"]["se"] == pytest.approx(1, abs=1e-9)
+    assert facts["delta_r2"]["cam"] is None  # γ = 0: nothing is added
+    assert facts["shuffle_error"]["spatial"] < 1e-4 < facts["shuffle_error"]["spatial_position"]
+
+
+def test_components_can_be_built_empty() -> None:
+    assert Tour().postprocess(None) is None
+    assert "text_view" in [function.__name__ for function in TextLane().server_fns]
+    for component in (Lab, TextLane, Tour):
+        assert component().js_on_load
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_both_languages_say_the_same_things(part: str) -> None:
+    said = {language: load_texts(language, part) for language in LANGUAGES}
+    assert said["en"].keys() == said["zh"].keys()
+    for key, sentence in said["en"].items():
+        assert key.startswith(f"{part}.")
+        assert set(re.findall(r"\{(\w+)\}", sentence)) == set(re.findall(r"\{(\w+)\}", said["zh"][key])), key
+        assert re.search(r"[\u4e00-\u9fff]", said["zh"][key]) or key in UNTRANSLATED, key
+
+
+UNTRANSLATED = {"text_lane.try.3"}
+
+
+@pytest.mark.parametrize("name", ["lab", "text_lane", "tour"])
+def test_every_text_a_template_or_script_names_exists(name: str) -> None:
+    keys = load_texts("en", name).keys()
+    html = (HERE / f"{name}.html").read_text("utf-8")
+    script = (HERE / f"{name}.js").read_text("utf-8")
+    named = set(re.findall(rf"[\"']({name}\.[\w.]*\w)[\"']", html + script))
+    assert named
+    assert named <= keys, named - keys
+    assert "${" not in html
+    assert "`" not in html
+    assert "\\" not in html
+
+
+def test_every_step_of_the_tour_has_its_texts() -> None:
+    script = (HERE / "tour.js").read_text("utf-8")
+    keys = load_texts("en", "tour").keys()
+    steps = re.findall(r"id: '(\w+)', questions: \[(.*?)\]", script)
+    assert 6 <= len(steps) <= 8
+    for step, questions in steps:
+        counts = [int(count) for count in re.findall(r"options: (\d)", questions)]
+        for number, count in enumerate(counts, start=1):
+            prefix = f"tour.{step}.{number}" if len(counts) > 1 else f"tour.{step}"
+            assert {f"{prefix}.ask", f"{prefix}.reveal"} <= keys
+            assert sum(key.startswith(f"{prefix}.option.") for key in keys) == count
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_formulas_and_statements(language: str) -> None:
+    markdown = formulas(language)
+    assert markdown.count("$$") == 2 * 7
+    assert markdown.replace("$$", "").count("$") % 2 == 0
+    for paper in ("2012.09841", "1709.01507", "1910.03151", "1807.06521", "1809.02983", "2106.09681", "1706.03762"):
+        assert f"https://arxiv.org/abs/{paper}" in markdown
+    lines = statements(language).splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == list(STATEMENTS)
+    assert {line.count("|") for line in lines} == {5}
+
+
+def test_statements_name_test_files_that_exist() -> None:
+    for file in set(re.findall(r"`(tests/[\w/]+\.py)`", statements("en") + statements("zh"))):
+        assert (HERE.parents[1] / file).is_file(), file
