@@ -29,6 +29,7 @@ from attn.ui.channels import ChannelsView
 from attn.ui.explorer import ExplorerView
 from attn.ui.lab import LabView, lab_view
 from attn.ui.texts import text
+from attn.ui.tour import tour_facts
 
 MAX_ROWS = 64
 MAX_SEED = 2**31 - 1
@@ -234,11 +235,15 @@ def measure(language: str, photograph: str | None, example: str, *controls: Any)
     return ChannelsView.from_inspection(inspection), shapes_table(inspection, language)
 
 
-def practise(language: str, photograph: str | None, example: str, *controls: Any, seed: int = 0) -> LabView:
-    """The lab for the same photograph; ``seed`` draws the permutation of its shuffle test."""
+def practise(
+    language: str, photograph: str | None, example: str, *controls: Any, seed: int = 0
+) -> tuple[LabView, dict[str, Any]]:
+    """The lab for the same photograph, with what the tour quotes; ``seed`` draws the shuffle test's permutation."""
     with plain_errors(language):
         view = read_view(language, *controls)
-        return lab_view(_inspection(_given(photograph, language), view), inspector_of(view), seed)
+        inspection = _inspection(_given(photograph, language), view)
+    lab = lab_view(inspection, inspector_of(view), seed)
+    return lab, tour_facts(inspection, lab.shuffles)
 
 
 def export(asked: Mapping[str, Any], language: str, photograph: str | None, example: str, *controls: Any) -> str:

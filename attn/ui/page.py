@@ -37,6 +37,7 @@ from attn.ui.component import component_files
 from attn.ui.explorer import Explorer, ExplorerNotice, ExplorerView
 from attn.ui.lab import Lab, TextLane, formulas, statements
 from attn.ui.texts import LANGUAGES, text
+from attn.ui.tour import Tour
 
 OPENING = "lion"
 # The controls by their names in share links, in the order of `read_view`; a file is not in a link.
@@ -173,9 +174,10 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
                     longest_side = gr.Slider(
                         MIN_SIDE, MAX_SIDE, value=view.longest_side, step=16, **said["longest_side"]
                     )
-            with gr.Column(scale=8, min_width=340):
+            with gr.Column(scale=8, min_width=340, elem_classes="attn-shown"):
                 explorer = Explorer(opening, elem_id="explorer")
                 bridge = Bridge(address_of(view, OPENING))
+                tour = Tour()
         with gr.Tabs(selected="lanes") as tabs:
             with gr.Tab(id="lanes", **said["tab_lanes"]) as tab_lanes:
                 channels = Channels(elem_id="channels")
@@ -200,7 +202,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             """The map first, then the channels, then the lab: each waits for the one before, no map for the rest."""
             looked = event(_look, state, [explorer, bridge, banner], **arguments, **private)
             measured = looked.success(measure, state, [channels, shapes], show_progress="hidden", **private)
-            measured.success(practise, state, lab, show_progress="hidden", **private)
+            measured.success(practise, state, [lab, tour], show_progress="hidden", **private)
 
         changes = [
             photograph.input,
@@ -260,7 +262,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             **quick,
         )
         measured = opened.then(measure, state, [channels, shapes], show_progress="hidden", **private)
-        measured.success(practise, state, lab, show_progress="hidden", **private)
+        measured.success(practise, state, [lab, tour], show_progress="hidden", **private)
         asked = bridge.command(_command, state, settable, **quick)
         inspect_after(asked.success)
         lab.shuffle(_shuffle, state, lab, **private)
@@ -406,7 +408,7 @@ def _shuffle(event: gr.EventData, *state: Any) -> Any:
     """The lab with the permutation its button asks for."""
     asked = event._data if isinstance(event._data, dict) else {}
     seed = asked.get("seed", 0)
-    return practise(*state, seed=seed if isinstance(seed, int) and 0 <= seed <= MAX_SEED else 0)
+    return practise(*state, seed=seed if isinstance(seed, int) and 0 <= seed <= MAX_SEED else 0)[0]
 
 
 def _interface(photograph: Photograph, controls: list[Any]) -> None:
