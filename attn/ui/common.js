@@ -416,13 +416,12 @@ const attn = typeof window === 'undefined' ? null : (window.attn ??= (() => {
       return text.replace(/\{(\w+)\}/g, (whole, name) => params[name] ?? whole);
     },
 
-    // Fills data-t (text), data-t-label (aria-label) and data-t-title in a constant template.
+    // Fills data-t (text) and data-t-label (aria-label) in a constant template.
     fillTexts(root) {
       for (const node of root.querySelectorAll('[data-t]')) node.textContent = services.t(node.dataset.t);
-      for (const node of root.querySelectorAll('[data-t-label]')) {
-        node.setAttribute('aria-label', services.t(node.dataset.tLabel));
+      for (const node of [root, ...root.querySelectorAll('[data-t-label]')]) {
+        if (node.dataset.tLabel) node.setAttribute('aria-label', services.t(node.dataset.tLabel));
       }
-      for (const node of root.querySelectorAll('[data-t-title]')) node.title = services.t(node.dataset.tTitle);
       root.lang = services.lang === 'zh' ? 'zh-CN' : 'en';
     },
 

@@ -18,7 +18,8 @@ const FLAT = 0.98; // entropy above which attention lies nowhere in particular
 let data = null; // what came with the last value, see load()
 let view = core.decodeState('');
 let all = null; // result of the pass over all queries, for this data and temperature
-let sweepRun = 0;
+let sweepRun = 0; // a newer run ends the older
+let sweeping = false;
 let progress = 0;
 let recalled = null; // index of the pin being looked at again
 let pinMaps = [];
@@ -60,6 +61,7 @@ function startSweep() {
   const run = ++sweepRun;
   const steps = core.sweep(data.source, view.temperature);
   all = null;
+  sweeping = true;
   progress = 0;
   const slice = () => {
     if (run !== sweepRun || !root.isConnected) return;
@@ -68,6 +70,7 @@ function startSweep() {
     do step = steps.next(); while (!step.done && performance.now() < until);
     if (step.done) {
       all = step.value;
+      sweeping = false;
       refreshPins();
       return;
     }
@@ -80,6 +83,7 @@ function startSweep() {
 
 function attentionChanged() {
   sweepRun++;
+  sweeping = false;
   all = null;
   if (data.source.n <= SWEEP_UNASKED || waiting()) startSweep();
   refreshPins();
@@ -439,7 +443,7 @@ function change(event) {
 function settingChanged(name) {
   if (name === 'temperature') attentionChanged();
   else {
-    if (waiting() && !progress) startSweep();
+    if (waiting() && !sweeping) startSweep();
     refreshPins();
   }
 }
@@ -574,7 +578,7 @@ function writeBadge() {
   const { source, seed, file } = data.weights;
   const badge = find('.ax-badge');
   badge.dataset.source = source;
-  badge.querySelector('b').textContent = t(`explorer.badge.${source}`, { seed, file });
+  badge.querySelector('b').textContent = t(`explorer.badge.${source}`, { seed, file: file?.split(/[\\/]/).pop() });
   badge.querySelector('span').textContent = t(`explorer.badge.${source}.note`);
   find('.ax-exact').textContent = t('explorer.exact', { tolerance: data.tolerance.toPrecision(1) });
 }

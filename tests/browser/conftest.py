@@ -1,0 +1,93 @@
+"""A real Chromium for the browser tests, and Gradio pages to point it at."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+START_SECONDS = 240  # importing torch and Gradio on a busy machine
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """One browser for all tests; each test opens its own context."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium found")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
+    """`open_page(url, **context)` → a page whose script errors fail the test."""
+    contexts, errors = [], []
+
+    def open_one(url: str, **context: Any) -> Any:
+        contexts.append(chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **context}))
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if "js_on_load" in message.text else None)
+        page.goto(url)
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@pytest.fixture(scope="module")
+def serve(chromium: Any) -> Iterator[Callable[[str], str]]:
+    """`serve(script)` starts a page of this folder as a process and returns its address."""
+    processes = []
+
+    def start(script: str) -> str:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        settings = {
+            "GRADIO_ANALYTICS_ENABLED": "False",
+            "GRADIO_SERVER_NAME": "127.0.0.1",
+            "GRADIO_SERVER_PORT": str(port),
+            "PYTHONPATH": str(HERE.parent.parent),
+        }
+        process = subprocess.Popen([sys.executable, HERE / script], env=os.environ | settings)
+        processes.append(process)
+        address = f"http://127.0.0.1:{port}/"
+        give_up = time.monotonic() + START_SECONDS
+        while time.monotonic() < give_up and process.poll() is None:
+            try:
+                with urllib.request.urlopen(address):
+                    return address
+            except urllib.error.URLError:
+                time.sleep(0.2)
+        raise RuntimeError(f"{script} did not answer within {START_SECONDS} s")
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.wait()

@@ -1,0 +1,54 @@
+"""A page with two explorers, started as a process by test_explorer_browser.py."""
+
+import json
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from attn.ui.explorer import Explorer, ExplorerNotice, ExplorerView
+
+GRID = (12, 16)
+STRIDE = 16
+
+
+def make_view(grid: tuple[int, int], channels: int, seed: int = 0, **changes: Any) -> ExplorerView:
+    """Smooth random factors: every position attends to some region, none to all."""
+    generator = np.random.default_rng(seed)
+    rows, cols = np.indices(grid).reshape(2, -1) / np.array(grid)[:, None]
+    waves = generator.normal(size=(2, channels)) * 6
+    features = np.cos(np.outer(rows, waves[0]) + np.outer(cols, waves[1]) + generator.uniform(0, 6, channels))
+    queries, keys = (features + generator.normal(size=features.shape) * 0.2 for _ in range(2))
+    image = generator.integers(0, 256, (grid[0], grid[1], 3), dtype=np.uint8).repeat(STRIDE, 0).repeat(STRIDE, 1)
+    arrays = (queries * 5 / channels).astype(np.float32), keys.astype(np.float32)
+    return ExplorerView(image, grid, STRIDE, *arrays, **({"weights": {"source": "trained"}} | changes))
+
+
+FIRST = make_view(GRID, 128)
+VALUES = {
+    "first": FIRST,
+    "28": make_view((28, 28), 512, seed=1),
+    "40": make_view((40, 40), 32, seed=3),
+    "64": make_view((64, 64), 32, seed=2),
+    "restored": make_view(GRID, 128, view="q2.3~p4.5_6.7~dcolumn~t0.5"),
+    "error": ExplorerNotice("The photograph is too large."),
+}
+
+
+def build() -> gr.Blocks:
+    with gr.Blocks() as demo:
+        first = Explorer(FIRST, elem_id="first")
+        Explorer(make_view(GRID, 128, seed=5, weights={"source": "random", "seed": 7}), elem_id="second")
+        for name, value in VALUES.items():
+            gr.Button(name, elem_id=f"set-{name}").click(lambda value=value: value, None, first)
+        told = gr.Textbox(elem_id="told")
+
+        def tell(event: gr.EventData) -> str:
+            return json.dumps(event._data)
+
+        first.export(tell, None, told)
+    return demo
+
+
+if __name__ == "__main__":
+    build().launch(quiet=True)
