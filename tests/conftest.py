@@ -1,4 +1,4 @@
-"""What every test shares: nothing is sent out, where real data is, and the app as people start it."""
+"""What every test shares: nothing is sent out, and the app as people start it."""
 
 import os
 import socket
@@ -15,15 +15,6 @@ import pytest
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder with real photographs and ImageNet features; only some machines have one."""
-    folder = os.environ.get("ATTN_SHARED")
-    if not folder:
-        pytest.skip("ATTN_SHARED names no folder of photographs and ImageNet features")
-    return Path(folder)
 
 
 def free_port() -> int:

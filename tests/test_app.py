@@ -121,15 +121,3 @@ def test_wrong_flags_are_refused_with_usage(flags: list[str], capsys: pytest.Cap
     with pytest.raises(SystemExit):
         app.parse_settings(flags)
     assert flags[0] in capsys.readouterr().err
-
-
-def test_torchvision_networks_load_through_their_cache(
-    shared: Path, start_app: Callable[..., str], tmp_path: Path
-) -> None:
-    pytest.importorskip("torchvision")
-    from tests.test_stem import write_torchvision_cache
-
-    write_torchvision_cache(shared, tmp_path)
-    client = Client(start_app(TORCH_HOME=str(tmp_path)), verbose=False)
-    numbers, _ = client.predict(image=handle_file(LION), stem="resnet18", stage="layer3", api_name="/inspect")
-    assert numbers["stem"] == "resnet18"
