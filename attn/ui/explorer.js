@@ -206,7 +206,7 @@ function writeScale(scale, isSigned) {
   const place = (value) => (log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low));
   find('.ax-ticks').replaceChildren(...ticks.map((value) => {
     const tick = document.createElement('span');
-    const ends = open && value === high ? '≥ ' : open && isSigned && value === low ? '≤ ' : '';
+    const ends = open && value === high ? '≥ ' : open && low && value === low ? '≤ ' : '';
     tick.textContent = ends + (isSigned ? signed(value, Number.isInteger(value) ? 0 : 1) : short(value));
     tick.style.left = `${100 * place(value)}%`;
     return tick;
