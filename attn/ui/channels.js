@@ -95,6 +95,7 @@ const channelsCore = (() => {
   /** A number as people read it: three significant digits, a true minus, '–' for undefined. */
   function readable(value, language = 'en') {
     if (value === null || !Number.isFinite(value)) return '–';
+    if (value === 0) return '0'; // never "−0"
     const size = Math.abs(value);
     let text;
     if (Number.isInteger(value)) text = value.toLocaleString(language);
@@ -135,7 +136,7 @@ const channelsCore = (() => {
     const unit = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map((m) => m * unit).find((s) => s >= rough);
     const places = [];
-    for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i += 1) places.push(i * step);
+    for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i += 1) places.push(i * step + 0); // + 0: never −0
     return places;
   }
 
@@ -220,17 +221,35 @@ function channelsPanel(root, props, watch) {
   let model = null;
   let photo = null;
   let turn = 0;
-  let updates = []; // {on: what must change for it to run, run}
+  let frame = 0;
+  const changed = new Set();
+  let updates = []; // {on: what must change for it to happen, write: words, canvas and draw: a picture}
 
   const t = (key, params) => attn.t(`channels.${key}`, params);
   const number = (value) => core.readable(value, attn.lang);
   const percent = (value) => `${number(100 * value)} %`;
   const subject = () => (state.lane === 'left' ? 'spatial' : state.mechanism);
   const titleOf = (name) => t(`name.${name}`);
-  const when = (on, run) => updates.push({ on, run });
-  const update = (what) => {
-    for (const { on, run } of updates) if (what === 'all' || on.includes(what)) run();
-  };
+  const when = (on, write) => updates.push({ on, write });
+
+  /** All words, then all sizes, then all pictures: asking for a size between two changes would lay out the page anew. */
+  function flush() {
+    cancelAnimationFrame(frame);
+    const due = updates.filter(({ on }) => changed.has('all') || on.some((what) => changed.has(what)));
+    changed.clear();
+    for (const { write } of due) write?.();
+    const pictures = due.filter(({ canvas }) => canvas)
+      .map(({ canvas, draw }) => ({ canvas, draw, width: canvas.clientWidth, height: canvas.clientHeight }));
+    const colours = palette();
+    for (const picture of pictures) paint(picture, colours);
+  }
+
+  /** Notes what changed; it is shown with the next frame, once, however often it changed until then. */
+  function update(what) {
+    changed.add(what);
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(flush);
+  }
 
   // --- a few words of HTML
 
@@ -280,17 +299,22 @@ function channelsPanel(root, props, watch) {
   }
 
   /** A canvas at the screen's own resolution: draw(ctx, width, height, colours), sizes in CSS pixels. */
-  function paint(canvas, draw) {
-    const { clientWidth: width, clientHeight: height } = canvas;
-    if (!width || !height) return null;
+  function paint({ canvas, draw, width, height }, colours) {
+    if (!width || !height) return; // in a hidden tab
     const density = window.devicePixelRatio || 1;
     canvas.width = Math.round(width * density);
     canvas.height = Math.round(height * density);
     const ctx = canvas.getContext('2d');
     ctx.scale(canvas.width / width, canvas.height / height);
-    const colours = palette();
     ctx.font = colours.font;
-    return draw(ctx, width, height, colours);
+    draw(ctx, width, height, colours);
+  }
+
+  /** A colour map as a CSS gradient. */
+  function gradient(table) {
+    const colours = attn.core.colormap(table);
+    const stops = Array.from({ length: 18 }, (_, i) => colours.subarray(45 * i, 45 * i + 3)); // every 15th of 256
+    return `linear-gradient(to right, ${stops.map((rgb) => `rgb(${rgb.join(' ')})`).join(', ')})`;
   }
 
   /** Values (rows × cols) as a small picture, one pixel each; undefined ones stay transparent. */
@@ -404,23 +428,23 @@ function channelsPanel(root, props, watch) {
     const canvas = h('canvas', { role: keys ? 'application' : 'img', tabindex: keys ? 0 : undefined });
     canvas.style.aspectRatio = ratio;
     canvas.style.maxWidth = `${TALLEST_PX * Number(ratio)}px`;
-    const strip = h('canvas', { class: 'strip', 'aria-hidden': 'true' });
+    const strip = h('div', { class: 'strip' });
     const ends = [h('span'), h('span'), h('span')];
     const scaleBar = h('div', { class: 'bar', style: `max-width:${canvas.style.maxWidth}` }, strip,
       h('div', { class: 'ends' }, ends));
     const note = caption ? live(on, caption, 'p', { class: 'note' }) : null;
-    when(on, () => {
-      const scale = paint(canvas, draw);
+    const drawWithBar = (...place) => {
+      const scale = draw(...place);
       canvas.setAttribute('aria-label', (label ?? title)());
       if (!bar || !scale) return;
       const { low, high, table, log, unit = '' } = scale;
       const middle = log ? Math.sqrt(low * high) : (low + high) / 2;
       [low, middle, high].forEach((value, i) => { ends[i].textContent = `${number(value)}${unit}`; });
-      paint(strip, (ctx, width, height) => {
-        const ramp = Float32Array.from({ length: 256 }, (_, i) => i);
-        drawPicture(ctx, width, height, picture(ramp, 1, 256, { table, low: 0, high: 255 }));
-      });
-    });
+      if (strip.dataset.table === table) return;
+      strip.dataset.table = table;
+      strip.style.background = gradient(table);
+    };
+    updates.push({ on, canvas, draw: drawWithBar });
     const at = (event) => {
       const box = canvas.getBoundingClientRect();
       const clip = (v) => Math.min(1 - 1e-9, Math.max(0, v));
@@ -490,7 +514,8 @@ function channelsPanel(root, props, watch) {
     return h('div', { class: 'lanes' }, ['left', 'right'].map((side) => {
       const name = () => (side === 'left' ? 'spatial' : state.mechanism);
       const mechanism = () => model.mechanisms[name()];
-      const on = side === 'left' ? ['channel'] : ['channel', 'mechanism'];
+      const on = side === 'left' ? [] : ['mechanism'];
+      const onChannel = ['channel', ...on];
       return h('article', { class: `lane ${side}`, 'data-lane': side },
         laneHead(name, mechanism, on),
         laneFormula(name, on),
@@ -504,10 +529,10 @@ function channelsPanel(root, props, watch) {
               return drawOver(ctx, w, height, values, grid, fromZero(values, 'magma'));
             },
           }),
-          changeFigure(name, on, ratio)),
+          changeFigure(name, onChannel, ratio)),
         h('div', { class: 'pair' },
           figure({
-            title: () => t('moved', { channel: state.channel }), on, ratio, bar: true, shows: 'y',
+            title: () => t('moved', { channel: state.channel }), on: onChannel, ratio, bar: true, shows: 'y',
             draw: (ctx, w, height) => {
               const values = model.change(name(), state.channel);
               return drawOver(ctx, w, height, values, model.facts.maps_grid, aroundZero(values));
@@ -747,7 +772,8 @@ function channelsPanel(root, props, watch) {
           const counts = core.histogram(model.stat(name(), field), 0, 1, 20);
           const { sx, sy } = drawAxes(ctx, width, half, colours, [0, 1], [0, Math.max(1, ...counts)], { y: label });
           ctx.fillStyle = i ? colours.accent : colours.quiet;
-          counts.forEach((count, bin) => ctx.fillRect(sx(bin / 20) + 1, sy(count), sx(0.05) - sx(0) - 2, sy(0) - sy(count)));
+          const wide = sx(0.05) - sx(0) - 2;
+          counts.forEach((count, bin) => ctx.fillRect(sx(bin / 20) + 1, sy(count), wide, sy(0) - sy(count)));
           ctx.restore();
         });
         return null;
@@ -832,9 +858,9 @@ function channelsPanel(root, props, watch) {
       }
     }
     const body = h('tbody');
-    const grid = h('table', { role: 'grid', 'aria-rowcount': model.facts.channels + 2 },
+    const grid = h('table', { role: 'grid', tabindex: 0, 'aria-rowcount': model.facts.channels + 2 },
       h('caption', { class: 'unseen' }, t('table.caption')), h('thead', {}, h('tr', {}, top), h('tr', {}, second)), body);
-    const box = h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': t('table.caption') }, grid);
+    const box = h('div', { class: 'scroll' }, grid);
 
     function arrange() {
       shown = columns();
@@ -854,11 +880,11 @@ function channelsPanel(root, props, watch) {
       const gap = (count) => h('tr', { class: 'gap', 'aria-hidden': 'true', style: `height:${count * ROW_PX}px` });
       body.replaceChildren(gap(first), ...order.slice(first, last).map((channel, i) => h('tr', {
         id: rowId + channel, 'data-channel': channel, 'aria-rowindex': first + i + 3,
-        'aria-selected': channel === state.channel ? 'true' : 'false', click: () => setChannel(channel),
+        'aria-selected': String(channel === state.channel), click: () => setChannel(channel),
       }, shown.map(({ key, values }) => (key === 'channel'
         ? h('th', { scope: 'row' }, h('small', {}, `${first + i + 1}.`), ` #${channel}`)
         : h('td', {}, cellText(key, values[channel])))))), gap(order.length - last));
-      box.setAttribute('aria-activedescendant', rowId + state.channel);
+      grid.setAttribute('aria-activedescendant', rowId + state.channel);
     }
 
     function reveal(rank) {
@@ -879,7 +905,10 @@ function channelsPanel(root, props, watch) {
     });
     box.addEventListener('scroll', rows, { passive: true });
     when(['mechanism', 'lane'], arrange);
-    when(['channel'], rows);
+    when(['channel'], () => {
+      for (const row of body.rows) row.setAttribute('aria-selected', row.dataset.channel === String(state.channel));
+      grid.setAttribute('aria-activedescendant', rowId + state.channel);
+    });
     return h('div', { class: 'table' }, box, h('button', { type: 'button', class: 'csv', click: saveTable }, t('csv')));
 
     function saveTable() {
@@ -1051,9 +1080,11 @@ function channelsPanel(root, props, watch) {
             const { sx, sy } = drawAxes(ctx, width, height, colours, range, [0, Math.max(...counts.flat())],
               { x: t('histogram.x'), y: t('histogram.y') });
             const edge = (bin) => range[0] + (bin / BINS) * (range[1] - range[0]);
-            ctx.fillStyle = colours.line;
+            ctx.globalAlpha = 0.5;
+            ctx.fillStyle = colours.quiet;
             counts[0].forEach((count, bin) =>
               ctx.fillRect(sx(edge(bin)), sy(count), sx(edge(bin + 1)) - sx(edge(bin)), sy(0) - sy(count)));
+            ctx.globalAlpha = 1;
             ctx.strokeStyle = colours.accent;
             ctx.lineWidth = 2;
             ctx.beginPath();
@@ -1225,7 +1256,8 @@ function channelsPanel(root, props, watch) {
         h('div', { class: 'controls' }, channelStepper(), laneChoice()), pooled, chosenChannel()),
       correlations(),
       costs());
-    update('all');
+    changed.add('all');
+    flush();
   }
 
   function greyOf(image) {
@@ -1304,13 +1336,9 @@ function channelsPanel(root, props, watch) {
   attn.on(root, 'attn:lang', () => { if (model) build(); else say('empty'); });
 
   let width = 0;
-  let waiting = 0;
   const redraw = () => {
-    cancelAnimationFrame(waiting);
-    waiting = requestAnimationFrame(() => {
-      if (!root.isConnected) observers.forEach((observer) => observer.disconnect());
-      else if (model) update('all');
-    });
+    if (!root.isConnected) observers.forEach((observer) => observer.disconnect());
+    else if (model) update('all');
   };
   const size = new ResizeObserver(() => {
     if (root.clientWidth === width) return;

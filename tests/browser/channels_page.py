@@ -1,0 +1,95 @@
+"""A page with the channel panel, started as a process by test_channels.py."""
+
+import gradio as gr
+import numpy as np
+import torch
+
+from attn.attention_metrics import query_specificity
+from attn.channel import CHANNEL_MECHANISMS, CrossCovarianceAttention
+from attn.channel_stats import channel_stats, relative_change
+from attn.checkpoints import WeightsInfo
+from attn.inspector import Cost, Inspection, QueryMetrics
+from attn.spatial import AttnBlock
+from attn.ui.channels import Channels, ChannelsView
+
+STRIDE = 16
+
+
+def make_inspection(channels: int, grid: tuple[int, int], seed: int = 0) -> Inspection:
+    """Smooth non-negative features with zeros among them, through mechanisms that really change them."""
+    torch.manual_seed(seed)
+    height, width = grid
+    coarse = torch.randn(1, channels, 3, 3) * torch.rand(1, channels, 1, 1)
+    x = torch.nn.functional.interpolate(coarse, size=grid, mode="bilinear").relu()
+    modules: dict[str, torch.nn.Module] = {"spatial": AttnBlock(channels)}
+    for name, mechanism in CHANNEL_MECHANISMS.items():
+        residual = {"residual": True} if mechanism is CrossCovarianceAttention else {}
+        modules[name] = mechanism(channels, **residual)
+    modules["cam"].gamma.data.fill_(0.3)  # starts at 0: the identity
+    modules["spatial"].q.weight.data *= 8  # peaked enough that queries differ
+    outputs, gates, channel_maps = {}, {}, {}
+    with torch.inference_mode():
+        for name, module in modules.items():
+            y, weights = module(x, return_attention=True)
+            outputs[name] = y[0].numpy()
+            if module.kind == "gate":
+                gates[name] = weights[0].numpy()
+            elif module.kind == "channel_map":
+                channel_maps[name] = weights[0].numpy()
+        queries, keys = modules["spatial"].queries_keys(x)
+        attention = modules["spatial"](x, return_attention=True)[1][0]
+    features = x[0].numpy()
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    nothing = np.zeros(height * width, dtype=np.float32)
+    return Inspection(
+        image=image.repeat(STRIDE, 0).repeat(STRIDE, 1),
+        grid=grid,
+        stride_px=STRIDE,
+        features=features,
+        queries=queries[0].numpy(),
+        keys=keys[0].numpy(),
+        stem_ms=1.0,
+        outputs=outputs,
+        gates=gates,
+        channel_maps=channel_maps,
+        channel_stats={name: channel_stats(features, y) for name, y in outputs.items()},
+        relative_change={name: relative_change(features, y) for name, y in outputs.items()},
+        query_metrics=QueryMetrics(nothing, nothing, nothing, nothing, nothing),
+        specificity=query_specificity(attention),
+        trace=[],
+        weights={name: WeightsInfo("random", 7) for name in modules},
+        costs={
+            name: Cost(sum(p.numel() for p in module.parameters()), module.multiply_adds(height, width), 1.5)
+            for name, module in modules.items()
+        },
+        stem="bundled",
+        stage="layer3",
+    )
+
+
+VIEWS = {
+    "first": ChannelsView.from_inspection(make_inspection(64, (6, 9))),
+    "second": ChannelsView.from_inspection(make_inspection(96, (5, 4), seed=1)),
+    "many": ChannelsView.from_inspection(make_inspection(1024, (4, 5), seed=2)),
+}
+
+
+def build() -> gr.Blocks:
+    with gr.Blocks() as demo:
+        panel = Channels(VIEWS["first"], elem_id="channels")
+        for name, view in VIEWS.items():
+            gr.Button(name, elem_id=f"set-{name}").click(lambda view=view: view, None, panel)
+        demo.load(
+            None,
+            js="""() => {
+                window.heard = [];
+                for (const type of ['attn:query', 'attn:channel', 'attn:mechanism']) {
+                    document.addEventListener(type, (event) => window.heard.push([type, event.detail]));
+                }
+            }""",
+        )
+    return demo
+
+
+if __name__ == "__main__":
+    build().launch(quiet=True)

@@ -1,0 +1,218 @@
+"""What the channel panel sends to the browser: arrays that can be read back, numbers that are the modules' own."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import attn.ui
+from attn.channel import CHANNEL_MECHANISMS
+from attn.channel_stats import ChannelStats, channel_correlation, feature_effective_rank
+from attn.spatial import AttnBlock
+from attn.ui import channels as panel
+from attn.ui.channels import Channels, ChannelsView
+from tests.browser.channels_page import make_inspection
+
+GRID = (5, 7)
+CHANNELS = 64
+
+
+@pytest.fixture(scope="module")
+def view() -> ChannelsView:
+    return ChannelsView.from_inspection(make_inspection(CHANNELS, GRID))
+
+
+@pytest.fixture(scope="module")
+def arrays(view: ChannelsView) -> dict[str, np.ndarray]:
+    return panel.panel_arrays(view)
+
+
+def read_back(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
+    return arrays[f"{name}_low"][:, None] + arrays[f"{name}_step"][:, None] * arrays[name]
+
+
+def test_view_takes_its_numbers_from_the_inspection() -> None:
+    inspection = make_inspection(CHANNELS, GRID, seed=3)
+    view = ChannelsView.from_inspection(inspection)
+    assert [m.name for m in view.mechanisms] == ["spatial", *CHANNEL_MECHANISMS]
+    assert [m.kind for m in view.mechanisms] == ["spatial", "gate", "gate", "gate", "channel_map", "channel_map"]
+    for mechanism in view.mechanisms:
+        assert mechanism.stats is inspection.channel_stats[mechanism.name]
+        assert mechanism.relative_change == inspection.relative_change[mechanism.name]
+        assert (mechanism.source, mechanism.seed) == ("random", 7)
+        assert (mechanism.gates is not None) == (mechanism.kind == "gate")
+        assert (mechanism.channel_map is not None) == (mechanism.kind == "channel_map")
+    assert view.mechanisms[0].specificity == inspection.specificity
+    assert view.mechanisms[0].specificity[0] > 0.01
+    assert all(m.specificity == (0.0, 0.0) for m in view.mechanisms[1:])
+
+
+def test_quantised_rows_keep_their_ends_and_zeros() -> None:
+    rows = np.random.default_rng(0).normal(size=(9, 300)).astype(np.float32)
+    rows[0] = np.maximum(rows[0], 0)
+    rows[1] = 3.25
+    codes, low, step = panel.quantise_rows(rows)
+    back = low[:, None] + step[:, None] * codes
+    assert codes.dtype == np.uint8
+    assert (np.abs(back - rows) <= 0.501 * step[:, None] + 1e-6).all()
+    assert (back[0][rows[0] == 0] == 0).all()
+    assert (back[1] == 3.25).all()
+    assert step[1] == 0
+    np.testing.assert_allclose(back.max(axis=1), rows.max(axis=1), rtol=1e-6)
+    assert (back.min(axis=1) == rows.min(axis=1)).all()
+
+
+def test_pooling_averages_blocks_and_smaller_ones_at_the_edges() -> None:
+    maps = np.arange(9, dtype=np.float32).reshape(1, 3, 3)
+    assert panel.pool_grid(maps, 2).tolist() == [[[2.0, 3.5], [6.5, 8.0]]]
+    assert panel.pool_grid(maps, 1) is maps
+    assert panel.pool_matrix(maps[0], 2).tolist() == [[2.0, 3.5], [6.5, 8.0]]
+    assert panel.pool_matrix(maps[0], 3).tolist() == maps[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("shape", "pool"), [((256, 32, 32), 1), ((512, 32, 32), 1), ((1024, 32, 32), 2), ((2048, 10, 10), 1)]
+)
+def test_maps_are_pooled_only_when_they_are_too_large(shape: tuple[int, int, int], pool: int) -> None:
+    assert panel.map_pooling(shape) == pool
+
+
+def test_similarity_order_brings_groups_together() -> None:
+    generator = np.random.default_rng(0)
+    first, second = generator.normal(size=(2, 200))
+    mixed = np.stack([(first if c % 2 else second) + 0.1 * generator.normal(size=200) for c in range(20)])
+    order = panel.similarity_order(channel_correlation(mixed))
+    assert sorted(order) == list(range(20))
+    parity = order % 2
+    assert np.abs(np.diff(parity)).sum() == 1
+
+
+def test_similarity_order_of_dead_channels() -> None:
+    assert sorted(panel.similarity_order(np.full((4, 4), np.nan))) == [0, 1, 2, 3]
+    assert panel.similarity_order(np.ones((1, 1))).tolist() == [0]
+
+
+def test_maps_are_read_back(view: ChannelsView, arrays: dict[str, np.ndarray]) -> None:
+    features = view.features.reshape(CHANNELS, -1)
+    np.testing.assert_allclose(read_back(arrays, "features"), features, atol=np.ptp(features) / 500)
+    for mechanism in view.mechanisms:
+        change = (mechanism.output - view.features).reshape(CHANNELS, -1)
+        np.testing.assert_allclose(
+            arrays[f"position_change_{mechanism.name}"], np.sqrt((change**2).sum(axis=0)), rtol=1e-5
+        )
+        if mechanism.gates is not None:
+            assert f"change_{mechanism.name}" not in arrays
+            change_in_browser = (arrays[f"gates_{mechanism.name}"][:, None] - 1) * features
+            np.testing.assert_allclose(change_in_browser, change, atol=1e-6)
+        else:
+            sent = read_back(arrays, f"change_{mechanism.name}")
+            assert (np.abs(sent - change).max(axis=1) <= np.ptp(change, axis=1) / 500).all()
+    np.testing.assert_allclose(read_back(arrays, "attention"), view.attention, atol=view.attention.max() / 500)
+
+
+def test_query_difference_is_the_share_of_weight_elsewhere(view: ChannelsView, arrays: dict[str, np.ndarray]) -> None:
+    mean = view.attention.mean(axis=0)
+    expected = [np.maximum(row - mean, 0).sum() for row in view.attention]
+    np.testing.assert_allclose(arrays["query_difference"], expected, atol=1e-6)
+    assert arrays["query_difference"].max() > 0.05
+
+
+def test_statistics_of_the_input_are_sent_once(view: ChannelsView, arrays: dict[str, np.ndarray]) -> None:
+    for field in ChannelStats.__dataclass_fields__:
+        for mechanism in view.mechanisms:
+            own = f"stats_{mechanism.name}_{field}"
+            key = f"stats_{field}" if field.endswith("_before") else own
+            assert (own in arrays) != field.endswith("_before")
+            np.testing.assert_allclose(arrays[key], getattr(mechanism.stats, field), rtol=1e-6)
+
+
+def test_sources_are_the_largest_shares_of_a_row(view: ChannelsView, arrays: dict[str, np.ndarray]) -> None:
+    channel_map = next(m for m in view.mechanisms if m.name == "xca").channel_map
+    for channel in (0, 17, 63):
+        assert arrays["sources_xca"][channel, 0] == np.argmax(channel_map[channel])
+        np.testing.assert_allclose(
+            arrays["shares_xca"][channel], np.sort(channel_map[channel])[::-1][: panel.SOURCES_KEPT], rtol=1e-6
+        )
+
+
+def test_a_gate_changes_no_correlation(view: ChannelsView, arrays: dict[str, np.ndarray]) -> None:
+    """Which is why the matrix after a gate is not sent: the one before is shown again."""
+    before = channel_correlation(view.features)
+    for mechanism in view.mechanisms:
+        after = channel_correlation(mechanism.output)
+        if mechanism.kind == "gate":
+            np.testing.assert_allclose(after, before, atol=1e-5)
+            assert f"correlation_{mechanism.name}" not in arrays
+        else:
+            assert np.nanmax(np.abs(after - before)) > 0.01
+            order = arrays["correlation_order"]
+            codes = arrays[f"correlation_{mechanism.name}"]
+            np.testing.assert_allclose((codes - 127.0) / 127, after[np.ix_(order, order)], atol=0.5 / 127 + 1e-6)
+
+
+def test_undefined_correlations_are_marked() -> None:
+    features = np.random.default_rng(0).normal(size=(4, 3, 3)).astype(np.float32)
+    features[2] = 0
+    codes = panel._correlation_codes(features, np.arange(4))
+    assert (codes[2] == 255).all()
+    assert (codes[:, 2] == 255).all()
+    assert (np.diag(codes)[[0, 1, 3]] == 254).all()
+
+
+def test_facts_are_the_modules_own_numbers(view: ChannelsView) -> None:
+    facts = panel.panel_facts(view)
+    assert facts["effective_rank"] == pytest.approx(feature_effective_rank(view.features))
+    assert (facts["channels"], facts["grid"], facts["maps_grid"]) == (CHANNELS, [5, 7], [5, 7])
+    assert facts["image_size"] == [80, 112]
+    for fact, mechanism in zip(facts["mechanisms"], view.mechanisms, strict=True):
+        assert fact["median_r2"] == pytest.approx(np.nanmedian(mechanism.stats.affine_r2))
+        assert fact["effective_rank"] == pytest.approx(feature_effective_rank(mechanism.output))
+        if mechanism.kind == "gate":
+            assert fact["median_delta_r2"] == pytest.approx(1, abs=1e-6)
+        else:
+            assert fact["median_delta_r2"] < 0.95
+
+
+def test_cost_curves_are_what_the_modules_say() -> None:
+    curves = panel.cost_curves(128, 300)
+    assert curves["by_channels"]["spatial"][1] == AttnBlock(128).multiply_adds(15, 20)
+    for name, mechanism in CHANNEL_MECHANISMS.items():
+        assert curves["by_positions"][name][2] == mechanism(128).multiply_adds(16, 16)
+        assert curves["by_channels"][name][1] == mechanism(128).multiply_adds(15, 20)
+    grown = {name: values[-1] / values[-2] for name, values in curves["by_positions"].items()}
+    assert grown["spatial"] > 12  # fourfold positions: nearly sixteenfold
+    assert all(grown[name] <= 4 for name in CHANNEL_MECHANISMS)
+    doubled = {name: values[-1] / values[-2] for name, values in curves["by_channels"].items()}
+    assert doubled["cam"] > 3.9
+    assert doubled["eca"] < 2.1
+
+
+def test_component_writes_files_and_a_layout(view: ChannelsView, tmp_path: Path) -> None:
+    component = Channels()
+    component.GRADIO_CACHE = str(tmp_path)
+    assert component.postprocess(None) is None
+    value = component.postprocess(view)
+    assert value is not None
+    assert Path(value.image.path).is_file()
+    assert Path(value.arrays.path).stat().st_size > 1000
+    assert value.layout["features"] == {"dtype": "u8", "shape": [CHANNELS, 35], "offset": 0}
+    assert value.facts["mechanisms"][1]["name"] == "se"
+    assert "arrays" in component.api_info()["properties"]
+
+
+def test_templates_are_constant() -> None:
+    for name in ("channels.html", "channels.css"):
+        text = (Path(attn.ui.__file__).parent / name).read_text(encoding="utf-8")
+        assert not re.search(r"\$\{|`|\\|\{\{", text)
+
+
+def test_pure_parts_of_the_script() -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no Node.js: the pure parts of channels.js are not tested here")
+    tests = Path(__file__).parent / "js" / "channels.test.mjs"
+    done = subprocess.run([node, "--test", "--test-reporter=tap", tests], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
