@@ -67,12 +67,11 @@ class AttnBlock(nn.Module):
         Without the map nothing of size N × N is ever held. ValueError if x is not (b, C, h, w) with the block's C
         and at least one position.
         """
-        if not return_attention:
-            return x + _to_map(self._project(self._gather(x)), x)
-        q, k, h = self._queries_keys_normalised(x)  # (b, N, C) each
-        attn = attention_from(q, k)  # (b, query, key)
-        out = attn @ _affine(h, *_matrix(self.v))  # (b, N, C)
-        return x + _to_map(_affine(out, *_matrix(self.proj_out)), x), attn
+        out, attn = self._gather(x, return_attention)  # (b, N, C), (b, query, key)
+        weight, bias = _matrix(self.proj_out)
+        added = torch.baddbmm(bias[:, None], weight.expand(len(out), -1, -1), out.transpose(1, 2))  # (b, C, N)
+        y = x + added.view_as(x)
+        return y if attn is None else (y, attn)
 
     @property
     def scale(self) -> float:
@@ -81,8 +80,8 @@ class AttnBlock(nn.Module):
 
     def queries_keys(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Queries and keys, (b, N, C) each; logits = q @ kᵀ, every scale being already in q."""
-        q, k, _ = self._queries_keys_normalised(x)
-        return q, k
+        _, seen = self._normalised(x)
+        return self._queries_keys(seen)
 
     def attention_rows(self, x: Tensor, queries: Sequence[int] | Tensor) -> Tensor:
         """Attention of some positions only, (b, len(queries), N), rows summing to 1, without the N × N map.
@@ -122,31 +121,26 @@ class AttnBlock(nn.Module):
         n = height * width
         return 4 * n * self.channels**2 + 2 * n**2 * self.channels
 
-    def _queries_keys_normalised(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _gather(self, x: Tensor, return_attention: bool) -> tuple[Tensor, Tensor | None]:
+        """Weighted values (b, N, C), and the map if asked for; q, k and v are let go before proj_out needs room."""
+        h, seen = self._normalised(x)
+        v = _affine(h, *_matrix(self.v))
+        q, k = self._queries_keys(seen)
+        del h, seen  # a fifth of what would be held beside the kernel
+        if return_attention:
+            attn = attention_from(q, k)
+            return attn @ v, attn
+        return F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None], scale=1.0)[:, 0], None
+
+    def _normalised(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What v sees, and what q and k see, (b, N, C) each."""
         _, _, height, width = self._check(x)
-        # Channels last, tokens are rows in memory: the fused attention kernel takes no other layout.
-        h = seen = self.norm(x).contiguous(memory_format=torch.channels_last)
-        if self.encoding is not None:
-            seen = h + self.encoding(height, width).to(h)
-        q = _affine(_to_tokens(seen), *_matrix(self.q), scale=self.scale)
-        return q, _affine(_to_tokens(seen), *_matrix(self.k)), _to_tokens(h)
+        h = self.norm(x)
+        seen = h if self.encoding is None else h + self.encoding(height, width).to(h)
+        return _to_tokens(h), _to_tokens(seen)
 
-    def _gather(self, x: Tensor) -> Tensor:
-        """Attention-weighted means of the normalised features, (b, N, C), without the map."""
-        q, k, h = self._queries_keys_normalised(x)
-        return F.scaled_dot_product_attention(q[:, None], k[:, None], h[:, None], scale=1.0)[:, 0]
-
-    def _project(self, means: Tensor) -> Tensor:
-        """v and proj_out applied to means of the normalised features, (b, N, C).
-
-        Rows of the map A sum to 1, so A (h W_vᵀ + b_v) = (A h) W_vᵀ + b_v: v may act after the mean, and in one
-        matrix with proj_out, which saves work where there are more positions than channels.
-        """
-        (w_v, b_v), (w_out, b_out) = _matrix(self.v), _matrix(self.proj_out)
-        bias = w_out @ b_v + b_out
-        if means[..., 0].numel() > self.channels:
-            return _affine(means, w_out @ w_v, bias)
-        return _affine(means @ w_v.T, w_out, bias)
+    def _queries_keys(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        return _affine(seen, *_matrix(self.q), scale=self.scale), _affine(seen, *_matrix(self.k))
 
     def _check(self, x: Tensor) -> tuple[int, int, int, int]:
         shape = tuple(x.shape)
@@ -170,13 +164,13 @@ def _matrix(layer: nn.Conv2d) -> tuple[Tensor, Tensor]:
 
 
 def _affine(tokens: Tensor, weight: Tensor, bias: Tensor, scale: float = 1.0) -> Tensor:
-    """(tokens · weightᵀ + bias) · scale in one pass; tokens (b, N, C)."""
+    """(tokens · weightᵀ + bias) · scale, (b, N, C).
+
+    One pass that takes tokens which are a transposed view as they are and writes rows: the fused attention kernel
+    takes no other layout.
+    """
     return torch.baddbmm(bias, tokens, weight.T.expand(len(tokens), -1, -1), beta=scale, alpha=scale)
 
 
 def _to_tokens(x: Tensor) -> Tensor:
     return x.flatten(2).transpose(1, 2)  # (b, C, h, w) → (b, N, C), a view
-
-
-def _to_map(tokens: Tensor, like: Tensor) -> Tensor:
-    return tokens.transpose(1, 2).unflatten(2, like.shape[2:])  # (b, N, C) → (b, C, h, w), a view
