@@ -151,8 +151,8 @@ def test_mass_area_by_hand():
 
 
 def test_mass_area_of_extremes():
-    # Sums of tenths fall short of 0.6 in binary; six of ten positions do hold 60 %.
-    np.testing.assert_array_equal(mass_area(uniform(10)), [0.6] * 10)
+    # Twelve times 1/20 falls short of 0.6 in binary; twelve of twenty positions do hold 60 %.
+    np.testing.assert_array_equal(mass_area(uniform(20)), [0.6] * 20)
     np.testing.assert_array_equal(mass_area(np.eye(5)), [0.2] * 5)
     with pytest.raises(ValueError, match=r"expected a mass in \(0, 1\], got 1.5"):
         mass_area(uniform(4), 1.5)

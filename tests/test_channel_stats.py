@@ -121,6 +121,11 @@ def test_undefined_is_nan_without_a_warning():
     assert stats.affine_r2[3] == 0
 
 
+def test_sparsity_counts_exact_zeros_of_either_sign_and_nothing_else():
+    x = np.array([[0.0, -0.0, -1.0, 1e-30]])
+    assert channel_stats(x, x).sparsity_before == 0.5
+
+
 def test_the_identity_changes_nothing():
     x = features(2)
     stats = channel_stats(x, x)

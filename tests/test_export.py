@@ -183,6 +183,7 @@ def test_figure_without_pins_shows_the_cell_or_the_middle(inspection):
 
 
 def test_each_direction_shows_its_own_values(inspection, monkeypatch):
+    monkeypatch.setattr(export, "_BLOCK_VALUES", 5 * POSITIONS)  # 12 rows as 5 + 5 + 2
     attention = inspection.attention.astype(np.float64)
     query, i = (1, 2), 6
     row, column, own = (
