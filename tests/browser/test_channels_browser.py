@@ -1,0 +1,339 @@
+"""The channel panel in a real Chromium: real events, numbers compared with Python's."""
+
+import csv
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from attn.channel_stats import feature_effective_rank
+from attn.ui.channels import ChannelsView, MechanismView
+from tests.browser.channels_page import VIEWS
+
+pytestmark = pytest.mark.browser
+
+FIRST = VIEWS["first"]
+PANEL = "#channels .attn-channels"
+
+
+def mechanism(name: str, view: ChannelsView = FIRST) -> MechanismView:
+    return next(m for m in view.mechanisms if m.name == name)
+
+
+def numbers(text: str) -> list[float]:
+    """Every number a person reads in a text: 1,234; −0.5; 1.2×10⁻³."""
+    raised = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+    found = []
+    for digits, power in re.findall(r"(−?\d[\d,]*\.?\d*)(?:×10([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+))?", text):
+        value = float(digits.replace("−", "-").replace(",", ""))
+        found.append(value * 10.0 ** int(power.translate(raised)) if power else value)
+    return found
+
+
+def near(value: float) -> Any:
+    """Three significant digits, as the panel shows them."""
+    return pytest.approx(value, rel=6e-3, abs=1e-9)
+
+
+@pytest.fixture(scope="module")
+def url(serve: Callable[[str], str]) -> str:
+    return serve("channels_page.py")
+
+
+@pytest.fixture
+def page(url: str, open_page: Callable[..., Any]) -> Any:
+    page = open_page(f"{url}?lang=en")
+    page.wait_for_selector(f"{PANEL}[data-state=ready]")
+    page.wait_for_function("() => window.heard")
+    return page
+
+
+def settle(page: Any) -> None:
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def tell(page: Any, event: str, detail: dict[str, Any]) -> None:
+    page.evaluate(
+        "([event, detail]) => document.dispatchEvent(new CustomEvent(event, { detail }))",
+        [event, {"source": "test", **detail}],
+    )
+    settle(page)
+
+
+def heard(page: Any, event: str) -> list[dict[str, Any]]:
+    return [detail for name, detail in page.evaluate("() => window.heard") if name == event]
+
+
+def lane_number(page: Any, side: str, key: str) -> list[float]:
+    return numbers(page.inner_text(f"{PANEL} .lane.{side} dd[data-number={key}]"))
+
+
+def note(page: Any, side: str, title: str) -> str:
+    return page.inner_text(f"{PANEL} .lane.{side} figure:has(.title:text('{title}')) .note")
+
+
+def first_row(page: Any) -> dict[str, str]:
+    cells = page.locator(f"{PANEL} .scroll tbody tr[data-channel]").first.locator("th, td").all_inner_texts()
+    keys = [key for key, _ in columns("se")]
+    return dict(zip(keys, cells, strict=True))
+
+
+def columns(name: str) -> list[tuple[str, np.ndarray]]:
+    stats, gates = mechanism(name).stats, mechanism(name).gates
+    pairs = ["mean", "std", "min", "max", "sparsity", "energy_share"]
+    fields = [f"{pair}_{when}" for pair in pairs for when in ("before", "after")]
+    fields += ["importance_shift", *(f"{fit}_{part}" for fit in ("affine", "delta") for part in ("a", "b", "r2"))]
+    empty = np.full(64, np.nan)
+    return [
+        ("channel", np.arange(64)),
+        ("change_norm", stats.change_norm),
+        ("gate", empty if gates is None else gates),
+        *((field, getattr(stats, field)) for field in fields),
+    ]
+
+
+@pytest.mark.parametrize("name", ["se", "eca", "cbam", "cam", "xca"])
+def test_lanes_show_pythons_numbers(page: Any, name: str) -> None:
+    page.check(f"{PANEL} input[value={name}]")
+    settle(page)
+    for side, shown in (("left", mechanism("spatial")), ("right", mechanism(name))):
+        assert lane_number(page, side, "relative_change") == [near(shown.relative_change)]
+        assert lane_number(page, side, "parameters") == [shown.parameters]
+        assert lane_number(page, side, "effective_rank") == [
+            near(feature_effective_rank(FIRST.features)),
+            near(feature_effective_rank(shown.output)),
+        ]
+        r2 = lane_number(page, side, "r2")
+        assert r2[0] == near(np.nanmedian(shown.stats.affine_r2))
+        assert r2[1] == near(np.nanmedian(shown.stats.delta_r2))
+        badge = page.inner_text(f"{PANEL} .lane.{side} .badge")
+        assert badge == "random, seed 7"
+    assert lane_number(page, "left", "specificity")[0] == near(mechanism("spatial").specificity[0])
+    assert lane_number(page, "right", "specificity") == [0]
+    lead = page.inner_text(f"{PANEL} .lead")
+    assert near(mechanism("spatial").specificity[0]) in numbers(lead)
+    assert f"{54} positions against 54 positions" in lead
+
+
+def test_pointing_at_a_position_moves_the_left_lane_alone(page: Any) -> None:
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    difference = np.abs(FIRST.attention - FIRST.attention.mean(axis=0)).sum(axis=1) / 2
+    before = page.inner_text(f"{PANEL} .lane.right figure:has(.title:text('Gates')) .note")
+    for row, col in ((0, 0), (3, 8), (5, 4)):
+        tell(page, "attn:query", {"row": row, "col": col})
+        said = note(page, "left", "Point here:")
+        assert f"row {row}, column {col}" in said
+        assert numbers(said)[2] == near(100 * difference[row * 9 + col])
+        said = note(page, "right", "Point here too")
+        assert f"row {row}, column {col}: nothing" in said
+        assert numbers(said)[-1] == 0
+    assert page.inner_text(f"{PANEL} .lane.right figure:has(.title:text('Gates')) .note") == before
+    assert requests == []
+    assert heard(page, "attn:query")[-1]["source"] == "test", "an event from elsewhere must not be sent on"
+
+
+def test_pointing_here_tells_the_others(page: Any) -> None:
+    canvas = page.locator(f"{PANEL} .lane.left figure:has(.title:text('Point here:')) canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 2.5 / 9, box["y"] + box["height"] * 4.5 / 6)
+    settle(page)
+    assert heard(page, "attn:query")[-1] == {"source": "channels", "row": 4, "col": 2, "rows": 6, "cols": 9}
+    canvas.focus()
+    page.keyboard.press("ArrowUp")
+    settle(page)
+    assert heard(page, "attn:query")[-1]["row"] == 3
+    assert page.get_attribute(PANEL, "data-row") == "3"
+    assert "row 3, column 2" in canvas.get_attribute("aria-label")
+
+
+def test_a_grid_of_another_size_is_met_at_the_same_place(page: Any) -> None:
+    tell(page, "attn:query", {"row": 11, "col": 0, "rows": 12, "cols": 18})
+    assert (page.get_attribute(PANEL, "data-row"), page.get_attribute(PANEL, "data-col")) == ("5", "0")
+
+
+def test_a_channel_chosen_in_the_table_is_chosen_everywhere(page: Any) -> None:
+    page.click(f"{PANEL} .scroll tbody tr[data-channel] >> nth=3")
+    settle(page)
+    channel = int(page.get_attribute(PANEL, "data-channel"))
+    assert heard(page, "attn:channel")[-1] == {"source": "channels", "channel": channel}
+    assert page.input_value(f"{PANEL} .stepper input >> nth=0") == str(channel)
+    assert page.inner_text(f"{PANEL} h2:has-text('What channel')") == f"What channel {channel} sees"
+    for side, name in (("left", "spatial"), ("right", "se")):
+        stats = mechanism(name).stats
+        norm, r2, *_ = numbers(note(page, side, "was moved"))
+        assert norm == near(stats.change_norm[channel])
+        assert r2 == near(stats.delta_r2[channel])
+    gate, rank = numbers(note(page, "right", "Gates"))[1:3]
+    gates = mechanism("se").gates
+    assert gate == near(gates[channel])
+    assert rank == (gates > gates[channel]).sum() + 1
+    fit = numbers(page.inner_text(f"{PANEL} .chosen figure:has(.title:text('After against')) .note"))
+    assert fit[0] == near(gates[channel])
+    assert fit[1:3] == [0, 1]
+
+
+@pytest.mark.parametrize("channel", [5, 40])
+def test_spatial_attention_is_not_only_scale_and_shift(page: Any, channel: int) -> None:
+    page.check(f"{PANEL} input[value=left] >> nth=0")
+    tell(page, "attn:channel", {"channel": channel})
+    stats = mechanism("spatial").stats
+    text = page.inner_text(f"{PANEL} .chosen figure:has(.title:text('After against')) .note")
+    shown = dict(re.findall(r"(\ba|\bb|[Rr]² of Δ|R²) = (−?[\d.]+(?:×10[⁰-⁹⁻¹²³]+)?)", text))
+    assert numbers(shown["a"]) == [near(stats.affine_a[channel])]
+    assert numbers(shown["b"]) == [near(stats.affine_b[channel])]
+    assert numbers(text)[-1] == near(stats.delta_r2[channel])
+    values = numbers(page.inner_text(f"{PANEL} .chosen figure:has(.title:text('Values before')) .note"))
+    expected = (stats.mean_before, stats.std_before, stats.mean_after, stats.std_after)
+    assert values == [near(field[channel]) for field in expected]
+
+
+def test_headings_sort_by_mouse_and_keyboard(page: Any) -> None:
+    for key, values in columns("se")[1:]:
+        if key in ("min_before", "min_after"):
+            continue  # all zeros: nothing to tell apart
+        button = page.locator(f"{PANEL} th[data-key={key}] button")
+        button.focus()
+        if page.get_attribute(f"{PANEL} th[data-key={key}]", "aria-sort") != "descending":
+            page.keyboard.press("Enter")
+            settle(page)
+        assert page.get_attribute(f"{PANEL} th[data-key={key}]", "aria-sort") == "descending"
+        assert page.locator(f"{PANEL} th[aria-sort=descending], {PANEL} th[aria-sort=ascending]").count() == 1
+        top = numbers(first_row(page)[key])[0]
+        shown = np.nanmax(values.astype(np.float32))
+        percent = key.startswith(("sparsity", "energy", "importance"))
+        if not key.endswith("_b"):  # offsets that are only rounding are shown as 0
+            assert top == pytest.approx(100 * shown if percent else shown, rel=6e-3, abs=6e-3)
+    button.click()
+    settle(page)
+    assert page.get_attribute(f"{PANEL} th[data-key={key}]", "aria-sort") == "ascending"
+
+
+def test_arrow_keys_walk_the_table_in_its_order(page: Any) -> None:
+    page.click(f"{PANEL} th[data-key=gate] button")
+    order = np.argsort(-mechanism("se").gates, kind="stable")
+    page.focus(f"{PANEL} .scroll table")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowDown")
+    settle(page)
+    assert int(page.get_attribute(PANEL, "data-channel")) == order[1]
+    page.keyboard.press("End")
+    settle(page)
+    chosen = page.locator(f"{PANEL} tr[aria-selected=true]")
+    assert int(chosen.get_attribute("data-channel")) == order[-1]
+    row, box = chosen.bounding_box(), page.locator(f"{PANEL} .scroll").bounding_box()
+    assert box["y"] <= row["y"]
+    assert row["y"] + row["height"] <= box["y"] + box["height"]
+
+
+def test_thousands_of_channels_stay_few_rows(page: Any) -> None:
+    page.click("#set-many")
+    page.wait_for_function(f"() => document.querySelector('{PANEL} .stepper input')?.max === '1023'")
+    assert page.locator(f"{PANEL} .scroll tbody tr").count() < 60
+    page.click(f"{PANEL} th[data-key=channel] button")
+    page.evaluate(f"() => document.querySelector('{PANEL} .scroll').scrollTop = 28 * 500")
+    settle(page)
+    page.wait_for_selector(f"{PANEL} tr[data-channel='510']")
+    assert page.locator(f"{PANEL} .scroll tbody tr").count() < 60
+    assert page.get_attribute(f"{PANEL} tr[data-channel='510']", "aria-rowindex") == "513"
+
+
+@pytest.mark.parametrize("name", ["se", "xca"])
+def test_csv_holds_every_number(page: Any, name: str) -> None:
+    page.check(f"{PANEL} input[value={name}]")
+    with page.expect_download() as waiting:
+        page.click(f"{PANEL} button.csv")
+    assert waiting.value.suggested_filename == f"channels-{name}.csv"
+    with Path(waiting.value.path()).open(encoding="utf-8") as lines:
+        rows = sorted(csv.DictReader(lines), key=lambda row: int(row["channel"]))
+    assert len(rows) == 64
+    for key, values in columns(name):
+        read = np.array([float(row[key] or "nan") for row in rows])
+        largest = np.abs(mechanism(name).stats.max_before)
+        tolerance = 1.1e-6 * largest if key.endswith("_b") else 1e-9  # rounding in offsets is made 0
+        assert (np.isnan(read) == np.isnan(values)).all()
+        assert (np.isnan(read) | (np.abs(read - values) <= 1e-6 * np.abs(values) + tolerance)).all(), key
+
+
+def test_movers_are_the_greatest_shifts(page: Any) -> None:
+    shift = mechanism("se").stats.importance_shift
+    raised = page.locator(f"{PANEL} .movers.raised button").all_inner_texts()
+    lowered = page.locator(f"{PANEL} .movers.lowered button").all_inner_texts()
+    assert [int(re.search(r"#(\d+)", text)[1]) for text in raised] == list(np.argsort(-shift, kind="stable")[:5])
+    assert [int(re.search(r"#(\d+)", text)[1]) for text in lowered] == list(np.argsort(shift, kind="stable")[:5])
+    assert f"+{100 * shift.max():.2f} %" in raised[0]
+
+
+def test_mechanism_follows_the_others_and_tells_them(page: Any) -> None:
+    page.check(f"{PANEL} input[value=cam]")
+    settle(page)
+    assert heard(page, "attn:mechanism")[-1] == {"source": "channels", "name": "cam"}
+    tell(page, "attn:channel", {"channel": 9})
+    tell(page, "attn:mechanism", {"name": "xca"})
+    assert page.is_checked(f"{PANEL} input[value=xca]")
+    said = note(page, "right", "Channel map")
+    channel_map = mechanism("xca").channel_map
+    assert f"#{channel_map[9].argmax()} (" in said
+    assert numbers(said)[2] == near(100 * channel_map[9].max())
+    tell(page, "attn:mechanism", {"name": "spatial"})  # not a channel mechanism: nothing to show on the right
+    assert page.is_checked(f"{PANEL} input[value=xca]")
+
+
+def test_language_changes_in_place(page: Any) -> None:
+    tell(page, "attn:channel", {"channel": 12})
+    page.evaluate("() => window.attn.setLang('zh')")
+    settle(page)
+    assert "通道注意力" in page.inner_text(f"{PANEL} .lead")
+    assert page.get_attribute(PANEL, "lang") == "zh-CN"
+    assert page.input_value(f"{PANEL} .stepper input >> nth=0") == "12"
+    assert not re.search(r"channels\.\w|\{\w+\}", page.inner_text(PANEL))
+
+
+def test_english_leaves_no_key_or_place_unfilled(page: Any) -> None:
+    for name in ("se", "cam"):
+        page.check(f"{PANEL} input[value={name}]")
+        settle(page)
+        assert not re.search(
+            r"channels\.\w|\{\w+\}|NaN|undefined|null", page.inner_text(PANEL).replace("Undefined", "")
+        )
+
+
+def test_another_photograph_replaces_the_first(page: Any) -> None:
+    page.click("#set-second")
+    page.wait_for_function(f"() => document.querySelector('{PANEL} .stepper input')?.max === '95'")
+    shown = mechanism("spatial", VIEWS["second"])
+    assert lane_number(page, "left", "relative_change") == [near(shown.relative_change)]
+
+
+def test_pictures_are_drawn(page: Any) -> None:
+    """Every canvas in sight holds more than one colour, and the change of a channel is blue where it sinks."""
+    colours = page.evaluate(
+        f"""() => [...document.querySelectorAll('{PANEL} figure > canvas')].map((canvas) => {{
+            const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+            return new Set(new Uint32Array(pixels.buffer)).size;
+        }})"""
+    )
+    assert len(colours) >= 18
+    assert min(colours) > 3
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_nothing_is_wider_than_the_screen(url: str, open_page: Callable[..., Any], width: int) -> None:
+    page = open_page(f"{url}?lang=en", viewport={"width": width, "height": 800})
+    page.wait_for_selector(f"{PANEL}[data-state=ready]")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
+def test_hovering_moves_nothing(page: Any) -> None:
+    heights = set()
+    for row in range(6):
+        tell(page, "attn:query", {"row": row, "col": row})
+        heights.add(page.evaluate(f"() => document.querySelector('{PANEL}').scrollHeight"))
+    for channel in range(0, 64, 9):
+        tell(page, "attn:channel", {"channel": channel})
+        heights.add(page.evaluate(f"() => document.querySelector('{PANEL}').scrollHeight"))
+    assert len(heights) == 1
