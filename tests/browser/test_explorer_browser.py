@@ -185,6 +185,7 @@ def test_pins_compare_recall_move_and_go(page: Any) -> None:
         pin(page, *cell)
     assert state(page)["pins"] == [list(cell) for cell in cells]
     assert page.locator("#first .ax-pins li").count() == 3
+    assert not page.locator("#first .ax-hint").is_visible()
 
     page.hover("#first [data-pin='0']")
     settle(page)
