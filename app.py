@@ -22,8 +22,16 @@ def parse_settings(arguments: list[str] | None = None) -> tuple[Settings, argpar
     parser.add_argument(
         "--longest-side", type=int, default=defaults.longest_side, help="pixels the photograph is scaled to"
     )
+    parser.add_argument(
+        "--max-waiting", type=int, default=defaults.max_waiting, help="requests that may wait before others are refused"
+    )
+    parser.add_argument(
+        "--replica",
+        action="store_true",
+        help="one of several processes behind a balancer: no queue in memory (let them share GRADIO_TEMP_DIR)",
+    )
     args = parser.parse_args(arguments)
-    settings = Settings(args.stem, args.stage, args.longest_side)
+    settings = Settings(args.stem, args.stage, args.longest_side, not args.replica, args.max_waiting)
     try:
         settings.view()
     except ValueError as error:

@@ -1,5 +1,6 @@
 """The page: layout and wiring. What the controls do is in `attn.ui.callbacks`."""
 
+import asyncio
 import errno
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -42,8 +43,8 @@ from attn.ui.tour import Tour
 OPENING = "lion"
 # The controls by their names in share links, in the order of `read_view`; a file is not in a link.
 ADDRESS = ("stem", "stage", "side", "weights", "position", "seed")
-# Events that wait at most; whoever comes then is told that the page is busy. About half a minute's work on two cores.
-MAX_WAITING = 64
+# Inspections at once: the arrays are shared by the cores already, a second one fills the gaps.
+RUNNING = 2
 LONGEST_SENTENCE = 500
 TABS = ("lanes", "lab", "shapes", "about")
 CSS = (Path(__file__).parent / "page_layout.css").read_text("utf-8")
@@ -51,11 +52,18 @@ CSS = (Path(__file__).parent / "page_layout.css").read_text("utf-8")
 
 @dataclass(frozen=True)
 class Settings:
-    """What the page opens with."""
+    """What the page opens with, and how it is served.
+
+    queue: keep visitors' requests in this process's memory, in order, with their place shown. False for one of several
+        processes behind a balancer, where the next request may reach another.
+    max_waiting: requests that wait at most; whoever comes then is told that the page is busy.
+    """
 
     stem: str = "bundled"
     stage: str = "layer3"
     longest_side: int = 320
+    queue: bool = True
+    max_waiting: int = 64  # about half a minute's work on two cores
 
     def view(self) -> View:
         """The controls as the page opens with them. Raises UserError where they do not go together."""
@@ -78,7 +86,30 @@ class Photograph(gr.Image):
 
 
 class Page(gr.Blocks):
-    """`gr.Blocks` that says in a sentence what it cannot read or store; Gradio says "Error", or repeats megabytes."""
+    """`gr.Blocks` that says in a sentence what it cannot read, store or serve now; Gradio says "Error" or less.
+
+    Args:
+        max_waiting: how many of the model's events may wait without the queue.
+    """
+
+    def __init__(self, max_waiting: int, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._most = RUNNING + max_waiting
+        self._inside = 0
+        self._turns = asyncio.Semaphore(RUNNING)
+
+    async def process_api(self, block_fn: Any, *arguments: Any, **options: Any) -> Any:
+        """Gradio's: one event. Without the queue the model's events still take turns, and only so many may wait."""
+        if block_fn.queue or block_fn.concurrency_id != "model":
+            return await super().process_api(block_fn, *arguments, **options)
+        if self._inside >= self._most:
+            raise gr.Error(text("en", "page.error.busy", waiting=self._inside), print_exception=False)
+        self._inside += 1
+        try:
+            async with self._turns:
+                return await super().process_api(block_fn, *arguments, **options)
+        finally:
+            self._inside -= 1
 
     async def preprocess_data(self, *arguments: Any, **options: Any) -> Any:
         """Gradio's: the values sent to an event, read by its components."""
@@ -137,9 +168,10 @@ def words(language: str) -> dict[str, dict[str, Any]]:
 
 def build_demo(settings: Settings | None = None) -> gr.Blocks:
     """The page, with an example already inspected. `launch_options` has what launching it needs."""
-    view, opening, notice = _opening(settings or Settings())
+    settings = settings or Settings()
+    view, opening, notice = _opening(settings)
     said = words("en")
-    with Page(title="Attention window", analytics_enabled=False) as demo:
+    with Page(settings.max_waiting, title="Attention window", analytics_enabled=False) as demo:
         with gr.Row(elem_classes="attn-head"):
             heading = gr.Markdown(**said["heading"])
             language = gr.Radio(
@@ -195,7 +227,12 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
 
         controls = [stem, stage, longest_side, weights, position, seed, file]
         state = [language, photograph, example, *controls]
-        private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "model", "concurrency_limit": 2}
+        turns: dict[str, Any] = {
+            "queue": settings.queue,
+            "concurrency_id": "model",
+            "concurrency_limit": RUNNING,
+        }
+        private = {"api_visibility": "private", **turns}
         quick: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
 
         def inspect_after(event: Callable[..., Any], **arguments: Any) -> None:
@@ -274,9 +311,9 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             js="() => setTimeout(() => document.querySelector('#attn-download').click(), 100)",
             **quick,
         )
-        _interface(photograph, controls)
+        _interface(photograph, controls, turns)
     # Without api_open=False the REST routes go past the queue, and so past its limits.
-    demo.queue(max_size=MAX_WAITING, api_open=False)
+    demo.queue(max_size=settings.max_waiting, api_open=False)
     return demo
 
 
@@ -294,6 +331,8 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "state_session_capacity": 200,
         "share": False,
+        # Gradio's look at its own page: it ends the program where that takes over 3 s, as on a busy machine.
+        "_frontend": False,
     }
 
 
@@ -411,10 +450,9 @@ def _shuffle(event: gr.EventData, *state: Any) -> Any:
     return practise(*state, seed=seed if isinstance(seed, int) and 0 <= seed <= MAX_SEED else 0)[0]
 
 
-def _interface(photograph: Photograph, controls: list[Any]) -> None:
+def _interface(photograph: Photograph, controls: list[Any], turns: Mapping[str, Any]) -> None:
     """The two endpoints for programs; everything else on the page is private."""
     button, answer, file = gr.Button(visible=False), gr.JSON(visible=False), gr.File(visible=False)
     row, column = gr.Number(label="row", visible=False), gr.Number(label="column", visible=False)
-    limits: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2}
-    button.click(inspect, [photograph, *controls], [answer, file], api_name="inspect", **limits)
-    button.click(query, [row, column, photograph, *controls], [answer, file], api_name="query", **limits)
+    button.click(inspect, [photograph, *controls], [answer, file], api_name="inspect", **turns)
+    button.click(query, [row, column, photograph, *controls], [answer, file], api_name="query", **turns)
