@@ -1,5 +1,5 @@
 // The two lanes and the channel panel: drawn from one file of arrays, so that pointing, choosing and sorting ask no
-// server. First the numbers, which know nothing of a page; then the drawing; then what is on the page and how it answers.
+// server. First the numbers, which know nothing of a page; then drawing; then what is on the page and how it answers.
 
 const channelsCore = (() => {
   // --- numbers
@@ -18,13 +18,14 @@ const channelsCore = (() => {
     return offsets.map((b, c) => (Math.abs(b) < 1e-6 * Math.max(Math.abs(lows[c]), Math.abs(highs[c])) ? 0 : b));
   }
 
-  /** One photograph's channels: `before`, `change` and `after` give a channel's map, `stat` a number for every channel. */
+  /** One photograph's channels: `before`, `change`, `after` give a channel's map, `stat` a number for each channel. */
   function channelsModel(facts, arrays) {
     const mechanisms = Object.fromEntries(facts.mechanisms.map((mechanism) => [mechanism.name, mechanism]));
     const before = (channel) => decodeRow(arrays, 'features', channel);
     const change = (name, channel) => {
       const gates = arrays[`gates_${name}`];
-      return gates ? before(channel).map((x) => (gates[channel] - 1) * x) : decodeRow(arrays, `change_${name}`, channel);
+      if (!gates) return decodeRow(arrays, `change_${name}`, channel);
+      return before(channel).map((x) => (gates[channel] - 1) * x);
     };
     return {
       facts,
@@ -43,7 +44,7 @@ const channelsCore = (() => {
     };
   }
 
-  /** The strongest positions of a map, no two within `gap` cells: [{row, col, value}], strongest first, zeros left out. */
+  /** The strongest positions of a map, no two within `gap` cells: [{row, col, value}], strongest first, no zeros. */
   function topPositions(values, columns, count, gap) {
     const order = Array.from(values.keys()).sort((a, b) => values[b] - values[a] || a - b);
     const found = [];
@@ -136,7 +137,8 @@ const channelsCore = (() => {
     const unit = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map((m) => m * unit).find((s) => s >= rough);
     const places = [];
-    for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i += 1) places.push(i * step + 0); // + 0: never −0
+    const last = Math.floor(high / step + 1e-9);
+    for (let i = Math.ceil(low / step - 1e-9); i <= last; i += 1) places.push(i * step + 0); // + 0: never −0
     return places;
   }
 
@@ -232,7 +234,7 @@ function channelsPanel(root, props, watch) {
   const titleOf = (name) => t(`name.${name}`);
   const when = (on, write) => updates.push({ on, write });
 
-  /** All words, then all sizes, then all pictures: asking for a size between two changes would lay out the page anew. */
+  /** All words, then all sizes, then all pictures: asking for a size between two changes lays out the page anew. */
   function flush() {
     cancelAnimationFrame(frame);
     const due = updates.filter(({ on }) => changed.has('all') || on.some((what) => changed.has(what)));
@@ -293,7 +295,7 @@ function channelsPanel(root, props, watch) {
       text: style.color,
       quiet: getComputedStyle(root.querySelector('.note')).color,
       line: style.getPropertyValue('--border-color-primary').trim(),
-      accent: style.getPropertyValue('--color-accent').trim(),
+      accent: style.caretColor, // the one colour property of a section that shows nowhere
       font: `12px ${style.fontFamily}`,
     };
   }
@@ -421,7 +423,7 @@ function channelsPanel(root, props, watch) {
 
   /**
    * A titled canvas with an optional colour bar and a line of text below, drawn anew when one of `on` changes.
-   * `draw` returns the scale of the bar. `pick(x, y, canvas)` gets the place clicked in 0 … 1, `hover` the one moved over.
+   * `draw` returns the bar's scale. `pick(x, y, canvas)` gets the place clicked in 0 … 1, `hover` the one moved over.
    */
   function figure({ title, draw, on, ratio = '1', bar = false, caption, label, shows, pick, hover, keys }) {
     const heading = live(['mechanism', 'lane', 'channel'], title, 'span', { class: 'title' });
@@ -853,13 +855,15 @@ function channelsPanel(root, props, watch) {
       const parts = ['before', 'after', 'a', 'b', 'r2'].filter((part) => byKey[`${group}_${part}`]);
       if (!parts.length) top.push(header(group, t(`column.${group}`), group, { rowspan: 2 }));
       else {
-        top.push(h('th', { colspan: parts.length, scope: 'colgroup', title: t(`column.${group}.note`) }, t(`column.${group}`)));
+        const about = t(`column.${group}.note`);
+        top.push(h('th', { colspan: parts.length, scope: 'colgroup', title: about }, t(`column.${group}`)));
         second.push(...parts.map((part) => header(`${group}_${part}`, t(part), group)));
       }
     }
     const body = h('tbody');
     const grid = h('table', { role: 'grid', tabindex: 0, 'aria-rowcount': model.facts.channels + 2 },
-      h('caption', { class: 'unseen' }, t('table.caption')), h('thead', {}, h('tr', {}, top), h('tr', {}, second)), body);
+      h('caption', { class: 'unseen' }, t('table.caption')),
+      h('thead', {}, h('tr', {}, top), h('tr', {}, second)), body);
     const box = h('div', { class: 'scroll' }, grid);
 
     function arrange() {
@@ -928,9 +932,11 @@ function channelsPanel(root, props, watch) {
       const shift = model.stat(subject(), 'importance_shift');
       const order = core.sortedOrder(shift, direction === 'raised')
         .filter((channel) => (direction === 'raised' ? shift[channel] > 0 : shift[channel] < 0)).slice(0, 5);
-      list.replaceChildren(...(order.length ? order.map((channel) => h('li', {}, h('button', {
-        type: 'button', 'aria-pressed': channel === state.channel ? 'true' : 'false', click: () => setChannel(channel),
-      }, h('b', {}, `#${channel}`), ` ${core.signedPercent(shift[channel])}`))) : [h('li', { class: 'note' }, t('movers.none'))]));
+      const item = (channel) => h('li', {}, h('button', {
+        type: 'button', 'aria-pressed': String(channel === state.channel), click: () => setChannel(channel),
+      }, h('b', {}, `#${channel}`), ` ${core.signedPercent(shift[channel])}`));
+      const items = order.map(item);
+      list.replaceChildren(...(items.length ? items : [h('li', { class: 'note' }, t('movers.none'))]));
     });
     return h('div', { class: `movers ${direction}` }, h('h4', {}, t(`movers.${direction}`)), list);
   }
@@ -947,7 +953,7 @@ function channelsPanel(root, props, watch) {
       });
       return best?.channel ?? null;
     };
-    const values = () => [model.stat(subject(), `${state.statistic}_before`), model.stat(subject(), `${state.statistic}_after`)];
+    const values = () => ['before', 'after'].map((side) => model.stat(subject(), `${state.statistic}_${side}`));
     const plot = figure({
       title: () => t('statistics.plot'), on: ['mechanism', 'lane', 'channel', 'statistic', 'pointed'], ratio: '1.1',
       draw: (ctx, width, height, colours) => {
@@ -1059,7 +1065,8 @@ function channelsPanel(root, props, watch) {
             ctx.rect(box.left, box.top, box.right - box.left, box.bottom - box.top);
             ctx.clip();
             if (Number.isFinite(a)) {
-              drawLine(ctx, [sx(xs[0]), sy(a * xs[0] + b)], [sx(xs[1]), sy(a * xs[1] + b)], colours.accent, { width: 2 });
+              const [from, to] = xs.map((x) => [sx(x), sy(a * x + b)]);
+              drawLine(ctx, from, to, colours.accent, { width: 2 });
             }
             ctx.restore();
             return null;
@@ -1119,7 +1126,8 @@ function channelsPanel(root, props, watch) {
       const mean = model.stat('spatial', 'mean_before')[state.channel];
       const places = topPlaces();
       list.replaceChildren(...(places.length ? places.map((place, i) => {
-        const canvas = h('canvas', { width: 128, height: 128, role: 'img', 'aria-label': t('crop.label', { at: cell(place) }) });
+        const label = t('crop.label', { at: cell(place) });
+        const canvas = h('canvas', { width: 128, height: 128, role: 'img', 'aria-label': label });
         const left = Math.max(0, Math.min(width - side, ((place.col + 0.5) * width) / cols - side / 2));
         const top = Math.max(0, Math.min(height - side, ((place.row + 0.5) * height) / rows - side / 2));
         canvas.getContext('2d').drawImage(photo.image, left, top, side, side, 0, 0, 128, 128);
@@ -1167,9 +1175,10 @@ function channelsPanel(root, props, watch) {
           () => model.mechanisms.spatial.effective_rank, []),
         matrix(() => t('after.of', { name: titleOf(state.mechanism) }), () => state.mechanism,
           () => model.mechanisms[state.mechanism].effective_rank, ['mechanism'])),
-      live(['mechanism'], () => (model.mechanisms[state.mechanism].kind === 'gate'
-        ? t('correlation.gate', { name: titleOf(state.mechanism) }) : t('correlation.mixed', { name: titleOf(state.mechanism) })),
-      'p', { class: 'note' }));
+      live(['mechanism'], () => {
+        const mixes = model.mechanisms[state.mechanism].kind === 'channel_map';
+        return t(mixes ? 'correlation.mixed' : 'correlation.gate', { name: titleOf(state.mechanism) });
+      }, 'p', { class: 'note' }));
   }
 
   // --- what it costs
@@ -1181,8 +1190,9 @@ function channelsPanel(root, props, watch) {
     const short = (value) => core.short(value, attn.lang);
     const body = h('tbody', {}, names.map((name) => {
       const m = model.mechanisms[name];
-      const row = h('tr', {}, h('th', { scope: 'row' }, titleOf(name)), h('td', {}, number(m.parameters)),
-        h('td', {}, short(m.multiply_adds)), h('td', {}, t('ms', { value: number(m.milliseconds) })), h('td', {}, t(`growth.${name}`)));
+      const time = t('ms', { value: number(m.milliseconds) });
+      const row = h('tr', {}, h('th', { scope: 'row' }, titleOf(name)),
+        [number(m.parameters), short(m.multiply_adds), time, t(`growth.${name}`)].map((text) => h('td', {}, text)));
       when(['mechanism'], () => row.classList.toggle('chosen', name === state.mechanism));
       return row;
     }));
@@ -1193,14 +1203,16 @@ function channelsPanel(root, props, watch) {
         const room = 62;
         const [low, high] = core.extent(...Object.values(series));
         const range = [log(xs[0]), log(xs[xs.length - 1])];
+        const decades = [Math.floor(log(low)), Math.ceil(log(high))];
         ctx.save();
-        const { sx, sy } = drawAxes(ctx, width - room, height, colours, range, [Math.floor(log(low)), Math.ceil(log(high))],
+        const { sx, sy } = drawAxes(ctx, width - room, height, colours, range, decades,
           { x: title, y: t('numbers.multiply_adds'), log: true });
-        drawLine(ctx, [sx(log(now)), sy(Math.floor(log(low)))], [sx(log(now)), sy(Math.ceil(log(high)))], colours.quiet, { dash: [4, 4] });
+        const here = decades.map((decade) => [sx(log(now)), sy(decade)]);
+        drawLine(ctx, ...here, colours.quiet, { dash: [4, 4] });
         const labels = names.map((name) => {
           const strong = name === 'spatial' || name === state.mechanism;
-          const colour = name === 'spatial' ? colours.accent : strong ? colours.text : colours.quiet;
-          ctx.strokeStyle = colour;
+          const colour = strong ? colours.text : colours.quiet;
+          ctx.strokeStyle = name === 'spatial' ? colours.accent : colour;
           ctx.lineWidth = strong ? 2.5 : 1;
           ctx.beginPath();
           xs.forEach((x, i) => ctx.lineTo(sx(log(x)), sy(log(series[name][i]))));
@@ -1216,11 +1228,15 @@ function channelsPanel(root, props, watch) {
         return null;
       },
     });
-    return h('section', {}, h('h2', {}, t('costs')), h('p', {}, t('costs.note', { positions: number(positions), channels: number(channels) })),
+    const headings = [
+      'costs.mechanism', 'numbers.parameters', 'numbers.multiply_adds', 'numbers.milliseconds', 'costs.growth',
+    ];
+    const head = h('thead', {}, h('tr', {}, headings.map((key) => h('th', { scope: 'col' }, t(key)))));
+    return h('section', {}, h('h2', {}, t('costs')),
+      h('p', {}, t('costs.note', { positions: number(positions), channels: number(channels) })),
       h('div', { class: 'costs' },
-        h('div', { class: 'wide', tabindex: 0, role: 'region', 'aria-label': t('costs') }, h('table', { class: 'plain' }, h('thead', {}, h('tr', {},
-          ['mechanism', 'parameters', 'multiply_adds', 'milliseconds', 'growth'].map((key) =>
-            h('th', { scope: 'col' }, t(key === 'mechanism' || key === 'growth' ? `costs.${key}` : `numbers.${key}`))))), body)),
+        h('div', { class: 'wide', tabindex: 0, role: 'region', 'aria-label': t('costs') },
+          h('table', { class: 'plain' }, head, body)),
         curve(t('costs.positions'), curves.positions, curves.by_positions, positions),
         curve(t('costs.channels'), curves.channels, curves.by_channels, channels)));
   }
@@ -1237,8 +1253,9 @@ function channelsPanel(root, props, watch) {
       name: titleOf(state.mechanism), positions: number(rows * cols), channels: number(facts.channels),
       divergence: number(model.mechanisms.spatial.specificity[0]),
     }))));
-    const pooled = facts.maps_grid[0] < rows
-      ? h('p', { class: 'note' }, t('pooled', { rows: facts.maps_grid[0], cols: facts.maps_grid[1], full: rows, full2: cols })) : null;
+    const [drawnRows, drawnCols] = facts.maps_grid;
+    const pooled = drawnRows < rows
+      ? h('p', { class: 'note' }, t('pooled', { rows: drawnRows, cols: drawnCols, full: rows, full2: cols })) : null;
     root.lang = attn.lang === 'zh' ? 'zh-CN' : 'en';
     root.replaceChildren(
       h('section', {}, h('h2', {}, t('lanes')), lead,
@@ -1327,7 +1344,8 @@ function channelsPanel(root, props, watch) {
   };
   attn.on(root, 'attn:query', heard(({ row, col, rows, cols }) => {
     const [height, width] = model.facts.grid;
-    setQuery(Math.floor(((row + 0.5) / (rows ?? height)) * height), Math.floor(((col + 0.5) / (cols ?? width)) * width), false);
+    const here = (place, from, to) => Math.floor(((place + 0.5) / (from ?? to)) * to);
+    setQuery(here(row, rows, height), here(col, cols, width), false);
   }, ({ row, col }) => { state.query = { row, col }; }));
   attn.on(root, 'attn:channel', heard(
     ({ channel }) => setChannel(channel, false), ({ channel }) => { state.channel = channel; }));
