@@ -20,8 +20,9 @@ from PIL import Image
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
 READABLE = "JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF"
-# Four bytes a pixel while it is decoded: 256 MB for the largest picture, one at a time.
+# While it is decoded a picture takes up to 8 bytes a pixel, in WebP's and AVIF's decoders 16: 500 MB at the limit.
 MAX_PIXELS = 64_000_000
+MAX_PIXELS_OF = {"WEBP": MAX_PIXELS // 2, "AVIF": MAX_PIXELS // 2}
 # The network sees about a thousand pixels a side at most; more only costs time and memory.
 WORKING_PIXELS = 4_000_000
 # A progressive JPEG may go over all its pixels any number of times; cameras and editors do it about ten times.
@@ -80,7 +81,7 @@ def open_image(source: ImageSource) -> Image.Image:
                 image = opened.enter_context(Image.open(stream, formats=FORMATS))
             if image.info.get("progressive"):
                 _check_scans(stream, image.width * image.height)
-        _check_size(*image.size)
+        _check_size(*image.size, MAX_PIXELS_OF.get(image.format or "", MAX_PIXELS))
         with _one_sentence(f"The {image.format or 'given'} picture is damaged or cut short and cannot be read."):
             factor = _reduction(*image.size)
             # JPEG can decode straight to 1/2, 1/4 or 1/8 of its size; other formats ignore this.
@@ -108,8 +109,8 @@ def _one_sentence(sentence: str) -> Iterator[None]:
             raise ImageError(sentence) from error
 
 
-def _too_large(millions: str) -> str:
-    return f"The picture has {millions} million pixels; at most {MAX_PIXELS // 10**6} million are read."
+def _too_large(millions: str, limit: int = MAX_PIXELS) -> str:
+    return f"The picture has {millions} million pixels; at most {limit // 10**6} million are read."
 
 
 def _unreadable(head: bytes) -> str:
@@ -118,11 +119,11 @@ def _unreadable(head: bytes) -> str:
     return f"The file is not a picture that can be read here, or it is damaged: please bring {READABLE}."
 
 
-def _check_size(width: int, height: int) -> None:
+def _check_size(width: int, height: int, limit: int = MAX_PIXELS) -> None:
     if width < 1 or height < 1:
         raise ImageError(f"The picture is empty: {width} × {height} pixels.")
-    if width * height > MAX_PIXELS:
-        raise ImageError(_too_large(f"{width} × {height}, that is {round(width * height / 1e6)}"))
+    if width * height > limit:
+        raise ImageError(_too_large(f"{width} × {height}, that is {round(width * height / 1e6)}", limit))
 
 
 def _check_scans(stream: BinaryIO, pixels: int) -> None:

@@ -3,10 +3,12 @@
 Deep Residual Learning for Image Recognition, https://arxiv.org/abs/1512.03385
 """
 
+import contextlib
 import itertools
+import socket
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,7 @@ STRIDE_PX = {"stem": 4, "layer1": 4, "layer2": 8, "layer3": 16, "layer4": 32}
 # ImageNet's, which every network here was trained with.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
+DOWNLOAD_PATIENCE_S = 30.0
 
 # Two visitors who ask for the same network must not download it twice at once.
 _downloading = threading.Lock()
@@ -174,7 +177,7 @@ def _torchvision_weights(name: str) -> Mapping[str, Tensor]:
     weights = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
     try:
-        with _downloading:
+        with _downloading, _patience(DOWNLOAD_PATIENCE_S):
             return weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
     except Exception as error:  # a download fails in many ways, reading a damaged file in as many
         if cached.exists():
@@ -185,6 +188,17 @@ def _torchvision_weights(name: str) -> Mapping[str, Tensor]:
             f"The weights of {name} could not be downloaded ({_reason(error)}): connect to the network, put "
             f"{cached.name} into {cached.parent}, or choose the bundled network."
         ) from error
+
+
+@contextlib.contextmanager
+def _patience(seconds: float) -> Iterator[None]:
+    """New sockets give up after this long without an answer; torch.hub takes no timeout and would wait forever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def _reason(error: Exception) -> str:

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import re
+import socket
 import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from attn.images import open_image
 from attn.stem import (
     BUNDLED_FILE,
     BUNDLED_STAGES,
+    DOWNLOAD_PATIENCE_S,
     NETWORKS,
     STAGES,
     STRIDE_PX,
@@ -142,6 +144,14 @@ class TestFeatures:
         with torch.inference_mode():
             assert (stem(x) - network.eval()(x)).abs().max() < 1e-4
         assert stem.channels == {"stem": 64, "layer1": 64, "layer2": 128, "layer3": 256}[stage]
+
+    @pytest.mark.skipif(not bundled.is_bundled(BUNDLED_FILE), reason="no bundled network in assets/weights")
+    def test_the_repositorys_own_file(self) -> None:
+        stem = ResNetStem()
+        assert (stem.name, stem.stage, stem.channels, stem.stride_px) == ("bundled", "layer3", 256, 16)
+        y = stem(stem.preprocess(corpus.card(), 64))
+        assert y.isfinite().all()
+        assert y.std() > 0.01
 
     def test_frozen_folded_and_unmoved_by_train(self, stem: ResNetStem) -> None:
         assert not any(p.requires_grad for p in stem.parameters())
@@ -283,6 +293,19 @@ class TestUnavailable:
         assert sentence.startswith("The weights of resnet50 could not be downloaded (no network in tests)")
         assert "or choose the bundled network." in sentence
         assert "\n" not in sentence
+
+    def test_a_silent_network_is_not_waited_for(self, checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        patience: list[float | None] = []
+
+        def never_answers(_: object) -> None:
+            patience.append(socket.getdefaulttimeout())
+            raise TimeoutError("timed out")
+
+        monkeypatch.setattr("torch.hub.urlopen", never_answers)
+        with pytest.raises(StemUnavailable, match=r"could not be downloaded \(timed out\)"):
+            ResNetStem("resnet34", "layer1")
+        assert patience == [DOWNLOAD_PATIENCE_S]
+        assert socket.getdefaulttimeout() is None
 
     def test_a_download_with_the_wrong_hash_is_not_kept(
         self, checkpoints: Path, monkeypatch: pytest.MonkeyPatch
