@@ -295,6 +295,7 @@ if (attn) {
     const place = focused?.dataset.option;
     const asked = focused?.closest('[data-question]')?.dataset.question;
     render();
+    [...list.querySelectorAll('.tour-reveal:not(:empty)')].at(-1)?.scrollIntoView({ block: 'nearest' });
     if (place) list.querySelector(`[data-question="${asked}"] [data-option="${place}"]`).focus({ preventScroll: true });
   });
   render();
