@@ -79,7 +79,7 @@ TEXTS: dict[str, dict[str, str]] = {
 _BLOCK_VALUES = 1 << 22  # values of a block of attention rows: 16 MB
 _README = """\
 One photograph, inspected: the arrays behind the page.
-Read with numpy.load("{name}"); positions are row-major: position i is row i // {cols}, column i % {cols}.
+Read with numpy.load; positions are row-major: position i is row i // {cols}, column i % {cols}.
 
 network         {stem}, {stage}
 grid            {rows} x {cols} positions of {stride} px
@@ -146,13 +146,17 @@ class MapView:
             raise ValueError(f"expected up to {MAX_PINS} pins, got {len(self.pins)}")
         if self.compare and not (len(self.compare) == 2 and all(0 <= i < len(self.pins) for i in self.compare)):
             raise ValueError(f"expected two of {len(self.pins)} pins to compare, got {self.compare}")
-        if self.direction not in DIRECTIONS:
-            raise ValueError(f"expected a direction of {', '.join(DIRECTIONS)}, got {self.direction!r}")
+        choices = {"direction": DIRECTIONS, "scale": render.SCALES, "colormap": render.COLORMAPS}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"expected a {name} of {', '.join(allowed)}, got {getattr(self, name)!r}")
         if not TEMPERATURES[0] <= self.temperature <= TEMPERATURES[1]:
             low, high = TEMPERATURES
             raise ValueError(f"expected a temperature of {low:g} to {high:g}, got {self.temperature}")
         if not 0 <= self.share < 1:
             raise ValueError(f"expected a share from 0 to below 1, got {self.share}")
+        if not 0 <= self.opacity <= 1:
+            raise ValueError(f"expected an opacity of 0 to 1, got {self.opacity}")
 
 
 def view_figure(inspection: Inspection, view: MapView | None = None, *, language: str = "en") -> Figure:
@@ -208,7 +212,6 @@ def npz_bytes(inspection: Inspection, *, temperature: float = 1.0) -> bytes:
     lines = [f"{name:<16}{array.dtype!s:<9}{_shape(array.shape):<16}{what}" for name, (array, what) in arrays.items()]
     lines.append(f"{'attention':<16}{'float32':<9}{_shape((positions, positions)):<16}(query, key), rows sum to 1")
     readme = _README.format(
-        name="inspection.npz",
         stem=inspection.stem,
         stage=inspection.stage,
         rows=inspection.grid[0],
