@@ -1,6 +1,7 @@
 """What the page's controls and its interface do: values in, views out. Nothing here lays anything out."""
 
 import io
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from matplotlib import get_data_path
 from PIL import Image
 
 from attn.attention_metrics import query_metrics
-from attn.bundled import WeightsUnavailable
+from attn.bundled import WEIGHTS_DIR, WeightsUnavailable
 from attn.channel_stats import median_defined
 from attn.checkpoints import SOURCES, WeightsError, WeightsInfo, has_trained
 from attn.export import MapView, npz_bytes, query_csv, snippet, view_figure
@@ -209,6 +210,40 @@ def shapes_table(inspection: Inspection, language: str) -> str:
         for step in inspection.trace
     )
     return f"{text(language, 'page.shapes.intro')}\n\n| {head} |\n| --- | --- | --- |\n{rows}"
+
+
+def figures_table(language: str) -> str:
+    """What each kind of attention buys on the same frozen features, as measured and kept beside the weights.
+
+    A Markdown table per stage: grouping AUC with its 95 % interval, parameters and multiply-adds.
+    """
+    try:
+        figures = json.loads((WEIGHTS_DIR / "figures.json").read_text("utf-8"))
+    except OSError:
+        return text(language, "page.figures.missing")
+    head = " | ".join(text(language, f"page.figures.{column}") for column in ("what", "auc", "parameters", "madds"))
+    tables = [text(language, "page.figures.intro")]
+    for stage in sorted(figures, reverse=True):
+        rows = figures[stage]["rows"]
+        where = text(
+            language, "page.figures.stage", stage=stage, side=figures[stage]["longest_side"], n=rows[0]["photographs"]
+        )
+        lines = []
+        for row in rows:
+            what = text(language, f"page.figures.row.{row['mechanism']}")
+            score = f"**{row['auc']:.3f}** ({row['low']:.3f}–{row['high']:.3f})"
+            lines.append(f"| {what} | {score} | {_count(row['parameters'])} | {_count(row['multiply_adds'])} |")
+        tables.append("\n".join([where, "", f"| {head} |", "| --- | --- | ---: | ---: |", *lines]))
+    return "\n\n".join(tables)
+
+
+def _count(number: int | None) -> str:
+    if number is None:
+        return "–"
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return str(number)
 
 
 # --- the page: language, photograph, example, then the arguments of read_view ---

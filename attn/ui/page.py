@@ -25,6 +25,7 @@ from attn.ui.callbacks import (
     address_of,
     explorer_view,
     export,
+    figures_table,
     inspect,
     look,
     measure,
@@ -46,7 +47,7 @@ ADDRESS = ("stem", "stage", "side", "weights", "position", "seed")
 # Inspections at once: the arrays are shared by the cores already, a second one fills the gaps.
 RUNNING = 2
 LONGEST_SENTENCE = 500
-TABS = ("lanes", "lab", "shapes", "about")
+TABS = ("lanes", "lab", "figures", "shapes", "about")
 CSS = (Path(__file__).parent / "page_layout.css").read_text("utf-8")
 
 
@@ -161,6 +162,7 @@ def words(language: str) -> dict[str, dict[str, Any]]:
     spoken["examples"] = {"label": say("page.examples")}
     spoken["heading"] = {"value": f"# {say('page.title')}\n\n{say('page.intro')}"}
     spoken |= {f"tab_{tab}": {"label": say(f"page.tab.{tab}")} for tab in TABS}
+    spoken["figures"] = {"value": figures_table(language)}
     spoken["formulas"] = {"value": formulas(language)}
     spoken["statements"] = {"value": statements(language)}
     return spoken
@@ -216,6 +218,8 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             with gr.Tab(id="lab", **said["tab_lab"]) as tab_lab:
                 lab = Lab(elem_id="lab")
                 TextLane()
+            with gr.Tab(id="figures", **said["tab_figures"]) as tab_figures:
+                figures = gr.Markdown(**said["figures"])
             with gr.Tab(id="shapes", **said["tab_shapes"]) as tab_shapes:
                 shapes = gr.Markdown()
             with gr.Tab(id="about", **said["tab_about"]) as tab_about:
@@ -271,6 +275,8 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             "stage": stage,
             "longest_side": longest_side,
             "tab_lanes": tab_lanes,
+            "tab_figures": tab_figures,
+            "figures": figures,
             "tab_shapes": tab_shapes,
             "tab_lab": tab_lab,
             "tab_about": tab_about,
@@ -312,6 +318,9 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             **quick,
         )
         _interface(photograph, controls, turns)
+    for event in demo.fns.values():
+        if event.api_visibility == "private":
+            event.api_name = None  # else Gradio runs it under its name for whoever asks
     # Without api_open=False the REST routes go past the queue, and so past its limits.
     demo.queue(max_size=settings.max_waiting, api_open=False)
     return demo
