@@ -123,9 +123,9 @@ const attnCore = (() => {
     return out;
   }
 
-  // One pass over all queries, in steps of four rows so that the caller can pause: the mean map, each row's log-sum-exp,
-  // and query specificity (METRICS: entropy of the mean map less the mean entropy, over ln n; 0: every query gets the
-  // same map). Yields the number of rows done.
+  // One pass over all queries, in steps of four rows so that the caller can pause: the mean map, each row's
+  // log-sum-exp, and query specificity (entropy of the mean map less the mean entropy, over ln n; 0: every query gets
+  // the same map). Yields the number of rows done.
   function* sweep(source, temperature) {
     const n = source.n;
     const logits = Array.from({ length: 4 }, () => new Float32Array(n));
@@ -153,7 +153,7 @@ const attnCore = (() => {
     return { mean, logSumExp, specificity };
   }
 
-  // --- numbers (definitions: attn/attention_metrics.py) ---------------------------------------------------------------
+  // --- numbers (definitions: attn/attention_metrics.py) ------------------------------------------------------------
 
   // Shannon entropy in nats; 0 ln 0 = 0
   function entropy(p) {

@@ -187,7 +187,10 @@ function signed(value, digits) {
   return (value > 0 ? '+' : value < 0 ? '−' : '') + Math.abs(value).toFixed(digits);
 }
 
-const short = (value) => (value >= 10 || Number.isInteger(value) ? value.toFixed(0) : value.toFixed(value >= 1 ? 1 : 2));
+function short(value) {
+  if (value >= 10 || Number.isInteger(value)) return value.toFixed(0);
+  return value.toFixed(value >= 1 ? 1 : 2);
+}
 
 let scaleDrawn = '';
 function writeScale(scale, isSigned) {
@@ -202,7 +205,7 @@ function writeScale(scale, isSigned) {
   const open = view.scale !== 'linear' || (view.fixed && pinMaps.length); // larger values take the last colour
   const { low, high, log } = scale;
   const ticks = log ? [0.01, 0.1, 1, 10, 100] : isSigned ? [low, low / 2, 0, high / 2, high] : [0, high / 2, high];
-  if (!log && !isSigned && high > 2) ticks.splice(1, 0, 1); // uniform attention's own place
+  if (!log && !isSigned && high > 3 && high < 20) ticks.splice(1, 0, 1); // uniform attention's own place
   const place = (value) => (log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low));
   find('.ax-ticks').replaceChildren(...ticks.map((value) => {
     const tick = document.createElement('span');
@@ -262,7 +265,7 @@ function writeNumbers(columns) {
   }
   const heads = comparing() ? view.compare.map((index) => t('explorer.pin', { n: index + 1 })) :
     [t(view.direction === 'average' ? 'explorer.mean' : 'explorer.here'), t('explorer.even')];
-  find('.ax-numbers thead').querySelectorAll('th:not(.ax-which)').forEach((node, k) => { node.textContent = heads[k]; });
+  root.querySelectorAll('.ax-numbers thead th:not(.ax-which)').forEach((node, k) => { node.textContent = heads[k]; });
 }
 
 function writeSentence(map, { perplexity, entropy, drift, own, received }, cell) {
@@ -353,10 +356,10 @@ function pinsChanged() {
   stateChanged();
 }
 
-function button(label, text, onclick, properties = {}) {
-  const node = Object.assign(document.createElement('button'), { type: 'button', textContent: text, title: label, onclick });
+function button(label, textContent, onclick, marks) {
+  const node = Object.assign(document.createElement('button'), { type: 'button', title: label, textContent, onclick });
   node.setAttribute('aria-label', label);
-  Object.assign(node.dataset, properties);
+  Object.assign(node.dataset, marks);
   return node;
 }
 
@@ -455,7 +458,10 @@ root.addEventListener('click', (event) => {
   const pressed = event.target.closest('[data-do], [data-export]');
   if (!pressed) return;
   if (pressed.dataset.do) ACTIONS[pressed.dataset.do]();
-  else if (data) trigger('export', { kind: pressed.dataset.export, view: core.encodeState(view), lang: attn.lang, ...getState() });
+  else if (data) {
+    const asked = { kind: pressed.dataset.export, view: core.encodeState(view), lang: attn.lang };
+    trigger('export', { ...asked, ...getState() });
+  }
 });
 
 // --- pointer and keyboard ----------------------------------------------------------------------------------------
@@ -526,7 +532,9 @@ canvas.addEventListener('keydown', (event) => {
 let telling = 0;
 function stateChanged() {
   clearTimeout(telling);
-  telling = setTimeout(() => attn.emit('attn:state', { source: id, state: core.encodeState(view), view: getState() }), 250);
+  telling = setTimeout(() => {
+    attn.emit('attn:state', { source: id, state: core.encodeState(view), view: getState() });
+  }, 250);
 }
 
 // A pin waiting for another to be compared with is no part of it.
@@ -554,14 +562,18 @@ attn.on(root, 'attn:query', ({ source, row, col, rows = data?.rows, cols = data?
   moveTo(clampCell(cell), false);
 });
 
+const GESTURES = ['point', 'click', 'drag', 'arrows', 'shift', 'enter', 'digits', 'escape', 'help'];
+
 function writeTexts() {
   attn.fillTexts(root);
   for (const name of Object.keys(core.CHOICES)) {
     const options = core.CHOICES[name].map((choice) => new Option(t(`explorer.${name}.${choice}`), choice));
     find(`select[data-set=${name}]`).replaceChildren(...options);
   }
-  find('.ax-help dl').replaceChildren(...['point', 'click', 'drag', 'arrows', 'shift', 'enter', 'digits', 'escape', 'help'].flatMap((key) =>
-    ['key', 'does'].map((part) => Object.assign(document.createElement(part === 'key' ? 'dt' : 'dd'), { textContent: t(`explorer.help.${key}.${part}`) }))));
+  find('.ax-help dl').replaceChildren(...GESTURES.flatMap((name) => [
+    Object.assign(document.createElement('dt'), { textContent: t(`explorer.help.${name}.key`) }),
+    Object.assign(document.createElement('dd'), { textContent: t(`explorer.help.${name}.does`) }),
+  ]));
   buildNumbers();
   writeControls();
   scaleDrawn = '';
@@ -640,7 +652,8 @@ function show(value, arrays, image) {
 
 // A new map keeps how it is looked at; of the same photograph also where, whatever the grid.
 function carriedView(before) {
-  if (before?.path !== data.path) return { ...view, cell: before ? null : view.cell, pins: before ? [] : view.pins, compare: before ? [] : view.compare };
+  if (!before) return view;
+  if (before.path !== data.path) return { ...view, cell: null, pins: [], compare: [] };
   const carry = ([row, col]) => [
     Math.floor(((row + 0.5) / before.rows) * data.rows), Math.floor(((col + 0.5) / before.cols) * data.cols),
   ];

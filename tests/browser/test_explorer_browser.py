@@ -21,8 +21,10 @@ from attn.ui.explorer import ExplorerView
 pytestmark = pytest.mark.browser
 
 
-def attention(view: ExplorerView, temperature: float = 1) -> np.ndarray:
-    logits = view.queries.astype(np.float64) @ view.keys.T.astype(np.float64) / temperature
+def attention(view: ExplorerView, temperature: float = 1, row: int | None = None) -> np.ndarray:
+    """The (N, N) map, or one of its rows as (1, N)."""
+    queries = view.queries if row is None else view.queries[row : row + 1]
+    logits = queries.astype(np.float64) @ view.keys.T.astype(np.float64) / temperature
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     return weights / weights.sum(axis=1, keepdims=True)
 
@@ -98,24 +100,24 @@ def swept(page: Any) -> None:
     page.wait_for_function("document.querySelector('#first [data-number=received] td').dataset.value !== ''")
 
 
-def assert_numbers(page: Any, maps: np.ndarray, grid: tuple[int, int], row: int, col: int) -> None:
+def assert_numbers(page: Any, view: ExplorerView, row: int, col: int, temperature: float = 1) -> None:
+    grid = view.grid
     at = row * grid[1] + col
-    one = maps[at : at + 1]
+    one = attention(view, temperature, at)
     assert number(page, "entropy") == pytest.approx(entropy(one)[0], abs=1e-4)
     assert number(page, "perplexity") == pytest.approx(perplexity(one)[0], rel=1e-3)
-    assert number(page, "area") == pytest.approx(mass_area(one)[0], abs=1.01 / maps.shape[1])
-    assert number(page, "peak") == pytest.approx(one.max() * maps.shape[1], rel=1e-3)
+    assert number(page, "area") == pytest.approx(mass_area(one)[0], abs=1.01 / one.size)
+    assert number(page, "peak") == pytest.approx(one.max() * one.size, rel=1e-3)
     distance = mean_attention_distance(one, grid, STRIDE, queries=[at])[0]
     assert number(page, "distance") == pytest.approx(distance, rel=1e-3)
     assert number(page, "distance", 1) == pytest.approx(uniform_attention_distance(grid, STRIDE)[at], rel=1e-6)
-    assert number(page, "perplexity", 1) == maps.shape[1]
+    assert number(page, "perplexity", 1) == one.size
 
 
 @pytest.mark.parametrize("name", ["28", "64"])
 def test_hovering_shows_pythons_numbers_and_requests_nothing(page: Any, name: str) -> None:
     view = VALUES[name]
     set_value(page, name)
-    maps = attention(view)
     requests: list[str] = []
     page.wait_for_load_state("networkidle")
     page.on("request", lambda request: requests.append(request.url))
@@ -123,14 +125,14 @@ def test_hovering_shows_pythons_numbers_and_requests_nothing(page: Any, name: st
     for row, col in [(0, 0), (rows // 2, 3), (rows - 1, cols - 1), (2, cols // 3)]:
         hover(page, row, col, view.grid)
         assert where(page) == (row, col)
-        assert_numbers(page, maps, view.grid, row, col)
+        assert_numbers(page, view, row, col)
     assert requests == []
 
 
 def test_temperature_is_exact(page: Any) -> None:
     set_control(page, "temperature", "-1")
     hover(page, 3, 4)
-    assert_numbers(page, attention(FIRST, 0.5), GRID, 3, 4)
+    assert_numbers(page, FIRST, 3, 4, temperature=0.5)
 
 
 def test_directions(page: Any) -> None:
@@ -311,7 +313,7 @@ def test_an_error_keeps_the_map(page: Any) -> None:
     page.wait_for_selector("#first .attn-explorer[data-state=error]")
     assert page.inner_text("#first .ax-notice") == "The photograph is too large."
     hover(page, 5, 6)
-    assert_numbers(page, attention(FIRST), GRID, 5, 6)
+    assert_numbers(page, FIRST, 5, 6)
 
 
 def test_a_new_network_keeps_the_view_of_the_same_photograph(page: Any) -> None:
