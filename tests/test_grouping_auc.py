@@ -74,11 +74,12 @@ def test_refuses(scores: torch.Tensor, segments: torch.Tensor, message: str) -> 
         judge.query_aucs(scores, segments)
 
 
-def test_a_position_has_the_segment_under_its_centre() -> None:
-    segmentation = np.zeros((4, 6), np.uint16)
-    segmentation[:, 4:] = 7  # centres of three columns over six pixels: 1, 3, 5
-    segmentation[2:, 1] = 9
-    assert judge.grid_segments(segmentation, (2, 3)).tolist() == [0, 0, 7, 9, 0, 7]
+def test_a_position_has_the_segment_with_most_pixels_of_its_cell() -> None:
+    segmentation = np.array([[7, 7, 9, 9, 9, 2], [7, 9, 9, 9, 2, 2], [4, 4, 4, 4, 4, 4], [4, 4, 7, 7, 7, 4]], np.uint16)
+    assert judge.grid_segments(segmentation, (2, 3)).tolist() == [7, 9, 2, 4, 4, 4]
+    # Rows 0–2 and 3–4 where the grid does not divide the picture; on a finer grid a cell is one pixel.
+    assert judge.grid_segments(np.array([[1], [1], [2], [2], [2]], np.uint16), (2, 1)).tolist() == [1, 2]
+    assert judge.grid_segments(segmentation, (4, 6)).tolist() == segmentation.ravel().tolist()
 
 
 def test_people_by_hand() -> None:
@@ -109,10 +110,11 @@ def test_affinity_of_an_attn_block_orders_as_its_map() -> None:
 
 def test_affinity_of_a_channel_mechanism_is_the_cosine_of_its_output() -> None:
     torch.manual_seed(0)
-    x = torch.randn(1, 32, 3, 4)
-    normal = nn.GroupNorm(32, 32, eps=1e-6, affine=False)(x * 2).flatten(2)[0]
-    expected = nn.CosineSimilarity(dim=0)(normal[:, :, None], normal[:, None, :])
-    torch.testing.assert_close(judge.affinity(nn.Hardtanh(-1e9, 1e9), x * 2)[0], expected)
+    x = torch.randn(2, 32, 3, 4)
+    module = judge.build("xca", 32)
+    y = module(x).flatten(2)
+    expected = nn.CosineSimilarity(dim=1)(y[:, :, :, None], y[:, :, None, :])
+    torch.testing.assert_close(judge.affinity(module, x), expected)
 
 
 @pytest.mark.parametrize("mechanism", judge.TRAINED)

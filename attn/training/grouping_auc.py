@@ -8,12 +8,12 @@ queries are skipped whose segment covers every position or only their own. Avera
 one annotator, then over the annotators of one photograph, then over photographs. The interval is a bootstrap over
 photographs.
 
-A position belongs to the segment of the pixel under its centre. What ranks the positions, one row of the table each:
+A position belongs to the segment with most pixels in its cell. What ranks the positions, one row of the table each:
 
 - random: logits of an untrained AttnBlock; attn, attn_position: of the trained ones. Logits, not the softmax: the
   order is the same, and small weights do not collapse to equal zeros.
 - rgb, distance: minus the distance between the cells' mean colours, or between their centres in the image.
-- features: cosine of the stem's features after GroupNorm, as an AttnBlock sees them.
+- features: cosine of the stem's features.
 - se, eca, cbam, cam, xca: the same cosine of the mechanism's output.
 - people: each annotator's segments scored by the share of the other annotators who put the two positions together.
 """
@@ -45,7 +45,6 @@ from attn.stem import STAGES, STEMS, ResNetStem
 
 TRAINED = (*CHANNEL_MECHANISMS, "attn", "attn_position")
 ROWS = ("random", "rgb", "distance", "features", *TRAINED, "people")
-GROUPS = 32
 # Queries ranked at once: bounds the memory on the fine grids of early stages.
 CHUNK = 512
 
@@ -70,9 +69,9 @@ class Row:
 def build(mechanism: str, channels: int) -> nn.Module:
     """One of `TRAINED` with fresh weights: an AttnBlock, or a channel mechanism as the page uses it."""
     if mechanism == "attn":
-        return AttnBlock(channels, groups=GROUPS)
+        return AttnBlock(channels)
     if mechanism == "attn_position":
-        return AttnBlock(channels, groups=GROUPS, encoding=SinusoidalEncoding2d(channels))
+        return AttnBlock(channels, encoding=SinusoidalEncoding2d(channels))
     if mechanism == "xca":
         return CrossCovarianceAttention(channels, residual=True)
     return CHANNEL_MECHANISMS[mechanism](channels)
@@ -96,18 +95,20 @@ def affinity(module: nn.Module, features: Tensor) -> Tensor:
 
 
 def cosine(features: Tensor) -> Tensor:
-    """Cosine (b, N, N) between the positions of features (b, C, h, w) after GroupNorm."""
-    tokens = F.group_norm(features, GROUPS, eps=1e-6).flatten(2).transpose(1, 2)  # (b, N, C)
-    tokens = F.normalize(tokens, dim=-1)
-    return tokens @ tokens.transpose(1, 2)
+    """Cosine (b, N, N) between the positions of features (b, C, h, w)."""
+    tokens = F.normalize(features.flatten(2), dim=1)  # (b, C, N)
+    return tokens.transpose(1, 2) @ tokens
 
 
 def grid_segments(segmentation: NDArray[np.integer], grid: tuple[int, int]) -> Tensor:
-    """Segment of each position, (N,) int64: the one of the pixel under its centre in `segmentation` (H, W)."""
+    """Segment of each position, (N,) int64: the one with most pixels of its cell in `segmentation` (H, W)."""
     height, width = segmentation.shape
-    rows = ((np.arange(grid[0]) + 0.5) * height / grid[0]).astype(int)
-    columns = ((np.arange(grid[1]) + 0.5) * width / grid[1]).astype(int)
-    return torch.from_numpy(segmentation[np.ix_(rows, columns)].astype(np.int64).ravel())
+    rows, columns = np.arange(height) * grid[0] // height, np.arange(width) * grid[1] // width
+    cells = rows[:, None] * grid[1] + columns  # (H, W), the cell of every pixel
+    names, segments = np.unique(segmentation, return_inverse=True)
+    cells_and_segments = cells.ravel() * len(names) + segments.ravel()
+    pixels = np.bincount(cells_and_segments, minlength=grid[0] * grid[1] * len(names)).reshape(-1, len(names))
+    return torch.from_numpy(names[pixels.argmax(axis=1)].astype(np.int64))
 
 
 def load_segments(path: Path, grid: tuple[int, int]) -> Tensor:
