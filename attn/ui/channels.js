@@ -110,6 +110,13 @@ const channelsCore = (() => {
     return text.replace('-', '−');
   }
 
+  /** An R² as `readable` has it, but 1 only where the fit is exact to float32: 0.9998 stays 0.9998. */
+  function rSquared(value, language = 'en') {
+    const rest = 1 - value;
+    if (value === null || !(rest < 5e-4)) return readable(value, language);
+    return rest < 1e-6 ? '1' : value.toFixed(Math.ceil(-Math.log10(rest)));
+  }
+
   /** A count in short: 1.2M, in Chinese 120万. */
   function short(value, language) {
     return new Intl.NumberFormat(language, { notation: 'compact', maximumSignificantDigits: 3 }).format(value);
@@ -155,7 +162,7 @@ const channelsCore = (() => {
 
   return {
     decodeRow, settled, channelsModel, topPositions, extent, histogram, sortedOrder,
-    readable, short, signedPercent, csvOf, ticks, spread,
+    readable, rSquared, short, signedPercent, csvOf, ticks, spread,
   };
 })();
 
@@ -179,7 +186,8 @@ const channelsFormulas = (() => {
   return {
     spatial: math(
       row(sub(id('A', 'weights'), ij), op('='), sub(word('softmax'), id('j')), brackets(
-        `<mfrac>${row(sub(id('q'), id('i')), op('·'), sub(id('k'), id('j')))}<msqrt>${id('C')}</msqrt></mfrac>`,
+        '<mfrac>', row(sub(id('q'), id('i')), op('·'), sub(id('k'), id('j'))),
+        row(id('τ'), `<msqrt>${id('C')}</msqrt>`), '</mfrac>',
       )),
       row(sub(y, id('i')), op('='), sub(x, id('i')), op('+'), id('W'), sub(op('∑'), id('j')),
         sub(id('A', 'weights'), ij), sub(id('v'), id('j'))),
@@ -229,6 +237,7 @@ function channelsPanel(root, props, watch) {
 
   const t = (key, params) => attn.t(`channels.${key}`, params);
   const number = (value) => core.readable(value, attn.lang);
+  const rSquared = (value) => core.rSquared(value, attn.lang);
   const percent = (value) => `${number(100 * value)} %`;
   const subject = () => (state.lane === 'left' ? 'spatial' : state.mechanism);
   const titleOf = (name) => t(`name.${name}`);
@@ -374,19 +383,20 @@ function channelsPanel(root, props, watch) {
     const place = (value, low, high, from, to) => from + ((value - low) / (high > low ? high - low : 1)) * (to - from);
     const sx = (value) => place(value, xLow, xHigh, box.left, box.right);
     const sy = (value) => place(value, yLow, yHigh, box.bottom, box.top);
+    const whole = (places) => (log ? places.filter((place) => Math.abs(place - Math.round(place)) < 1e-9) : places);
     const name = (value) => (log ? core.short(10 ** value, attn.lang) : number(Number(value.toPrecision(6))));
     ctx.lineWidth = 1;
     ctx.strokeStyle = colours.line;
     ctx.fillStyle = colours.quiet;
     ctx.textAlign = 'center';
     ctx.textBaseline = 'top';
-    for (const value of core.ticks(xLow, xHigh, Math.max(2, Math.floor(width / 90)))) {
+    for (const value of whole(core.ticks(xLow, xHigh, Math.max(2, Math.floor(width / 90))))) {
       ctx.fillText(name(value), sx(value), box.bottom + 4);
     }
     if (x) ctx.fillText(x, (box.left + box.right) / 2, height - 14);
     ctx.textAlign = 'right';
     ctx.textBaseline = 'middle';
-    for (const value of core.ticks(yLow, yHigh, 4)) {
+    for (const value of whole(core.ticks(yLow, yHigh, 4))) {
       ctx.beginPath();
       ctx.moveTo(box.left, sy(value));
       ctx.lineTo(box.right, sy(value));
@@ -541,7 +551,7 @@ function channelsPanel(root, props, watch) {
             },
             caption: () => t('moved.note', {
               norm: number(model.stat(name(), 'change_norm')[state.channel]),
-              r2: number(model.stat(name(), 'delta_r2')[state.channel]),
+              r2: rSquared(model.stat(name(), 'delta_r2')[state.channel]),
             }),
           }),
           fitFigure(name, on, ratio)),
@@ -783,7 +793,7 @@ function channelsPanel(root, props, watch) {
       caption: () => {
         const still = model.stat(name(), 'delta_r2').filter(Number.isNaN).length;
         return t('fit.note', {
-          y: number(model.mechanisms[name()].median_r2), delta: number(model.mechanisms[name()].median_delta_r2),
+          y: rSquared(model.mechanisms[name()].median_r2), delta: rSquared(model.mechanisms[name()].median_delta_r2),
         }) + (still ? ` ${t('fit.still', { still })}` : '');
       },
     });
@@ -803,7 +813,7 @@ function channelsPanel(root, props, watch) {
           { divergence: number(divergence), cosine: number(cosine) });
       }),
       line('r2', () => t('numbers.r2.value', {
-        y: number(mechanism().median_r2), delta: number(mechanism().median_delta_r2),
+        y: rSquared(mechanism().median_r2), delta: rSquared(mechanism().median_delta_r2),
       })),
       line('effective_rank', () => t('numbers.effective_rank.value', {
         before: number(model.facts.effective_rank), after: number(mechanism().effective_rank),
@@ -833,7 +843,7 @@ function channelsPanel(root, props, watch) {
   function cellText(key, value) {
     if (key === 'importance_shift') return core.signedPercent(value);
     if (key.startsWith('energy_share') || key.startsWith('sparsity')) return Number.isNaN(value) ? '–' : percent(value);
-    return number(value);
+    return key.endsWith('r2') ? rSquared(value) : number(value);
   }
 
   function table() {
@@ -1074,8 +1084,8 @@ function channelsPanel(root, props, watch) {
           caption: () => {
             const [a, b, r2] = fit();
             return t('scatter.note', {
-              a: number(a), b: number(b), r2: number(r2),
-              delta: number(model.stat(subject(), 'delta_r2')[state.channel]),
+              a: number(a), b: number(b), r2: rSquared(r2),
+              delta: rSquared(model.stat(subject(), 'delta_r2')[state.channel]),
             });
           },
         }),

@@ -78,6 +78,15 @@ test('numbers read as people write them', () => {
   assert.equal(core.signedPercent(-0.01), '−1.00 %');
 });
 
+test('an R² is 1 only where it is', () => {
+  assert.equal(core.rSquared(0.99981), '0.9998');
+  assert.equal(core.rSquared(0.999963), '0.99996');
+  assert.equal(core.rSquared(0.9999999), '1');
+  assert.equal(core.rSquared(0.98765), '0.988');
+  assert.equal(core.rSquared(NaN), '–');
+  assert.equal(core.rSquared(null), '–');
+});
+
 test('a table as comma-separated lines, undefined empty, in the order given', () => {
   const columns = [{ key: 'channel', values: [0, 1] }, { key: 'r2', values: [0.5, NaN] }];
   assert.equal(core.csvOf(columns, [1, 0]), 'channel,r2\n1,\n0,0.5\n');
