@@ -48,6 +48,7 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
 
     def open_one(url: str, **context: Any) -> Any:
         contexts.append(chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **context}))
+        contexts[-1].set_default_timeout(90_000)  # a busy machine is slow, not wrong
         page = contexts[-1].new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if "js_on_load" in message.text else None)
