@@ -24,6 +24,7 @@ from attn.ui.lab import (
     LabView,
     TextLane,
     formulas,
+    grouping_figures,
     lab_arrays,
     lab_facts,
     lab_view,
@@ -172,7 +173,7 @@ def test_tour_facts(view: LabView, inspection: Inspection) -> None:
     facts = json.loads(json.dumps(tour_facts(inspection, view.shuffles), allow_nan=False))
     assert facts["positions"] == math.prod(inspection.grid)
     assert facts["r2"]["se"] == pytest.approx(1, abs=1e-9)
-    assert facts["delta_r2"]["cam"] is None  # γ = 0: nothing is added
+    assert facts["delta_r2"]["spatial"] < 1
     assert facts["shuffle_error"]["spatial"] < 1e-4 < facts["shuffle_error"]["spatial_position"]
 
 
@@ -237,3 +238,18 @@ def test_formulas_and_statements(language: str) -> None:
 def test_statements_name_test_files_that_exist() -> None:
     for file in set(re.findall(r"`(tests/[\w/]+\.py)`", statements("en") + statements("zh"))):
         assert (HERE.parents[1] / file).is_file(), file
+
+
+def test_grouping_figures_are_the_measured_ones_and_only_those(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attn.ui.lab.WEIGHTS_DIR", tmp_path)
+    assert grouping_figures("bundled", "layer3") == {}
+    rows = [
+        {"mechanism": "attn", "auc": 0.8, "photographs": 9},
+        {"mechanism": "attn_position", "auc": 0.9, "photographs": 9},
+    ]
+    (tmp_path / "figures.json").write_text(json.dumps({"layer3": {"stem": "bundled", "rows": rows}}))
+    assert grouping_figures("bundled", "layer3") == {"without": 0.8, "with": 0.9, "photographs": 9}
+    assert grouping_figures("resnet18", "layer3") == {}
+    assert grouping_figures("bundled", "layer2") == {}
+    (tmp_path / "figures.json").write_text(json.dumps({"layer3": {"stem": "bundled", "rows": rows[:1]}}))
+    assert grouping_figures("bundled", "layer3") == {}

@@ -63,6 +63,13 @@ const labCore = (() => {
     return Math.sqrt(difference / norm);
   }
 
+  // Where the colour scale of some maps ends, in × uniform: a whole number, the query's own share left out.
+  function range(maps, query) {
+    let peak = 0;
+    for (const map of maps) map.forEach((value, i) => { if (i !== query) peak = Math.max(peak, value * map.length); });
+    return Math.max(2, Math.ceil(peak));
+  }
+
   // 0.16, or 8 × 10⁻⁷ for what is small; an en dash where nothing is defined.
   function readable(value) {
     if (value === null || !Number.isFinite(value)) return '–';
@@ -72,7 +79,7 @@ const labCore = (() => {
     return `${digits} × 10${[...String(Number(power))].map((c) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[c] ?? '⁻').join('')}`;
   }
 
-  return { decode, model, inverse, relativeError, readable };
+  return { decode, model, inverse, relativeError, range, readable };
 })();
 
 if (attn) {
@@ -107,14 +114,14 @@ if (attn) {
     return canvas;
   }
 
-  function drawMap(canvas, picture, map, position) {
+  function drawMap(canvas, picture, map, position, high) {
     const [rows, cols] = shown.facts.grid;
     const [height, width] = shown.facts.image_size;
     if (canvas.width !== width) canvas.width = width;
     if (canvas.height !== height) canvas.height = height;
     const pixels = new ImageData(cols, rows);
-    const timesUniform = attnCore.scaled(map, map.length);
-    attnCore.colourise(timesUniform, attnCore.scaleOf('uniform', false), attnCore.colormap('viridis'), pixels.data);
+    const scale = attnCore.scaleOf('linear', false, high);
+    attnCore.colourise(attnCore.scaled(map, map.length), scale, attnCore.colormap('viridis'), pixels.data);
     const heat = new OffscreenCanvas(cols, rows);
     heat.getContext('2d').putImageData(pixels, 0, 0);
     const context = canvas.getContext('2d');
@@ -133,42 +140,46 @@ if (attn) {
     }
   }
 
-  function drawLane(lane, strength) {
-    const query = cell[0] * shown.facts.grid[1] + cell[1];
-    const maps = shown.model.maps(query, strength, shown.order, shown.back);
+  function drawLane(lane, maps, query, high) {
     for (const canvas of lane.querySelectorAll('canvas')) {
       const view = canvas.dataset.view;
       const moved = view === 'after';
-      drawMap(canvas, moved ? shown.shuffled : shown.image, maps[view], moved ? shown.back[query] : query);
+      drawMap(canvas, moved ? shown.shuffled : shown.image, maps[view], moved ? shown.back[query] : query, high);
     }
-    // Without an encoding the browser's sums are equal by construction; there the error is that of the whole block.
-    const error = strength ? labCore.relativeError(maps.restored, maps.before) : shown.facts.mechanisms[0].weights_error;
+  }
+
+  function sayLane(lane, error) {
     lane.dataset.error = error;
     lane.querySelector('.al-sentence').textContent =
       attn.t(error < 1e-3 ? 'lab.here.same' : 'lab.here.different', { error: labCore.readable(error) });
-    return attnCore.summarise(maps.before, shown.facts.grid, shown.facts.stride_px, cell[0], cell[1], 0.6);
   }
 
   function draw() {
     frame = 0;
     if (!shown) return;
+    const { facts, model, order, back } = shown;
     const strength = Number(slider.value);
-    root.dataset.row = cell[0];
-    root.dataset.col = cell[1];
-    drawLane(lanes[0], 0);
-    const numbers = drawLane(lanes[1], strength);
-    root.dataset.entropy = numbers.entropy;
-    root.dataset.distance = numbers.distance;
-    const even = attnCore.summarise(new Float32Array(shown.model.n).fill(1 / shown.model.n), shown.facts.grid,
-      shown.facts.stride_px, cell[0], cell[1], 0.6);
+    const query = cell[0] * facts.grid[1] + cell[1];
+    const maps = [0, strength].map((s) => model.maps(query, s, order, back));
+    const high = labCore.range(maps.map(({ before }) => before), query);
+    lanes.forEach((lane, i) => drawLane(lane, maps[i], query, high));
+    // Without an encoding the browser's sums are equal by construction; there the error is that of the whole block.
+    const whole = facts.mechanisms[0].weights_error;
+    sayLane(lanes[0], whole);
+    sayLane(lanes[1], strength ? labCore.relativeError(maps[1].restored, maps[1].before) : whole);
+    const numbersOf = (map) => attnCore.summarise(map, facts.grid, facts.stride_px, cell[0], cell[1], 0.6);
+    const numbers = numbersOf(maps[1].before);
+    const even = numbersOf(new Float32Array(model.n).fill(1 / model.n));
+    Object.assign(root.dataset, { row: cell[0], col: cell[1], entropy: numbers.entropy, distance: numbers.distance });
+    one('.al-high').textContent = attn.t('lab.scale.high', { high });
     one('.al-here').textContent = attn.t('lab.here.numbers', {
       entropy: numbers.entropy.toFixed(2),
       distance: numbers.distance.toFixed(0),
       uniform: even.distance.toFixed(0),
     });
     for (const output of all('.al-times')) output.textContent = `× ${strength.toFixed(1)}`;
-    drawChart('entropy', shown.facts.entropy, 1, 2, strength);
-    drawChart('distance', shown.facts.distance_px, shown.facts.uniform_distance_px, 0, strength);
+    drawChart('entropy', facts.entropy, 1, 2, strength);
+    drawChart('distance', facts.distance_px, facts.uniform_distance_px, 0, strength);
   }
 
   function redraw() {
@@ -221,6 +232,7 @@ if (attn) {
       row.append(...cells.map((text, column) => {
         const node = document.createElement(column ? 'td' : 'th');
         if (!column) node.scope = 'row';
+        else node.dataset.label = one(`.al-errors thead th:nth-child(${column + 1})`).textContent;
         node.textContent = text;
         return node;
       }));
@@ -233,10 +245,10 @@ if (attn) {
     if (!shown) return;
     const { facts } = shown;
     one('.al-seed').textContent = attn.t('lab.seed', { seed: facts.seed });
-    const { without, with: encoded } = facts.grouping;
+    const { without, with: encoded, photographs } = facts.grouping;
     one('.al-grouping').textContent = without === undefined
       ? attn.t('lab.grouping.none')
-      : attn.t('lab.grouping', { without: without.toFixed(3), with: encoded.toFixed(3) });
+      : attn.t('lab.grouping', { without: without.toFixed(3), with: encoded.toFixed(3), photographs });
     one('.al-charts').title = attn.t('lab.charts.over', { queries: facts.queries_measured });
     fillTable();
     redraw();

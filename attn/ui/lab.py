@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from io import BytesIO
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from attn import attention_metrics as metrics
+from attn.bundled import WEIGHTS_DIR
 from attn.inspector import Inspection, Inspector
 from attn.position import SinusoidalEncoding2d
 from attn.shuffle import EncodedQueries, ShuffleResult, encoded_queries, evenly_spaced, shuffle_test, with_encoding
@@ -34,7 +36,7 @@ class LabView:
     shuffles: "spatial" (the block without encoding), "spatial_position" (with it), then the channel mechanisms.
     entropy, distance_px: means over the queries at each of `STRENGTHS`; queries_measured says over how many.
     uniform_distance_px: the yardstick of the distance.
-    grouping: {"without", "with"} → measured grouping AUC of the bundled trained blocks, where there is one.
+    grouping: see `grouping_figures`; empty unless the block is one of those that were measured.
     """
 
     image: NDArray[np.uint8]
@@ -91,8 +93,22 @@ def lab_view(inspection: Inspection, inspector: Inspector, seed: int = 0) -> Lab
 
 
 def grouping_figures(stem: str, stage: str) -> dict[str, float]:
-    """Measured grouping AUC of the trained blocks "without" and "with" the encoding; empty where none was measured."""
-    return {}
+    """Measured grouping AUC of the trained blocks "without" and "with" the encoding, and over how many "photographs".
+
+    Empty where none was measured for this network and stage.
+    """
+    try:
+        measured = json.loads((WEIGHTS_DIR / "figures.json").read_text("utf-8")).get(stage, {})
+    except OSError:
+        return {}
+    rows = {row["mechanism"]: row for row in measured.get("rows", ())}
+    if measured.get("stem") != stem or not {"attn", "attn_position"} <= rows.keys():
+        return {}
+    return {
+        "without": rows["attn"]["auc"],
+        "with": rows["attn_position"]["auc"],
+        "photographs": rows["attn"]["photographs"],
+    }
 
 
 class LabData(GradioModel):
