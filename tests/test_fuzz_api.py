@@ -322,7 +322,7 @@ def test_a_name_is_never_a_path(app_url: str, tmp_path: Path) -> None:
 
 
 def test_a_real_client_gets_the_sentence_and_goes_on(app_url: str, tmp_path: Path) -> None:
-    client = Client(app_url, verbose=False)
+    client = Client(app_url, verbose=False, httpx_kwargs={"timeout": 60})
     Image.new("RGB", (64, 48), "teal").save(tmp_path / "teal.png")
     nan_inside(tmp_path / "mine.safetensors")
     weights = handle_file(tmp_path / "mine.safetensors")

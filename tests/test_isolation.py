@@ -1,0 +1,191 @@
+"""Many visitors at once: each gets its own answer, none reaches another's files, and the page itself stays awake."""
+
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from attn import Inspector
+
+VISITORS, ROUNDS = 8, 3
+GRID = (6, 8)
+SIDE = 128
+
+
+def drawn(number: int) -> Image.Image:
+    """A picture no other visitor has: 128 × 96, blocks of colour from the seed ``number``."""
+    noise = np.random.default_rng(number).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return Image.fromarray(noise.repeat(16, axis=0).repeat(16, axis=1))
+
+
+def config_of(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{url}/config", timeout=30) as response:
+        return dict(json.load(response))
+
+
+def status_of(url: str, body: object | None = None, **headers: str) -> int:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return int(refused.code)
+
+
+def test_each_visitor_gets_the_answer_to_its_own_picture(app_url: str, tmp_path: Path) -> None:
+    inspector = Inspector("bundled", "layer3", weights="similarity")
+    expected = {}
+    for visitor in range(VISITORS):
+        drawn(visitor).save(tmp_path / f"{visitor}.png")
+        encoding = inspector.encode(tmp_path / f"{visitor}.png", SIDE)
+        expected[visitor] = encoding.attention
+        assert encoding.grid == GRID
+
+    def visit(visitor: int) -> list[tuple[int, float]]:
+        client = Client(app_url, verbose=False, httpx_kwargs={"timeout": 60})
+        distances = []
+        for turn in range(ROUNDS):
+            row, column = turn, visitor
+            answer, _ = client.predict(
+                row,
+                column,
+                handle_file(tmp_path / f"{visitor}.png"),
+                longest_side=SIDE,
+                weights="similarity",
+                api_name="/query",
+            )
+            attention = np.ravel(answer["attention"])
+            index = row * GRID[1] + column
+            nearest = min(expected, key=lambda other: float(np.abs(expected[other][index] - attention).max()))
+            distances.append((nearest, float(np.abs(expected[visitor][index] - attention).max())))
+        return distances
+
+    with ThreadPoolExecutor(VISITORS) as threads:
+        for visitor, answers in enumerate(threads.map(visit, range(VISITORS))):
+            assert [nearest for nearest, _ in answers] == [visitor] * ROUNDS
+            assert max(distance for _, distance in answers) < 1e-5
+
+
+def test_the_page_answers_while_inspections_run(app_url: str, tmp_path: Path) -> None:
+    """Eight inspections; meanwhile what a new visitor's browser asks for first arrives within a second."""
+    drawn(100).resize((1024, 1024)).save(tmp_path / "large.png")
+    client = Client(app_url, verbose=False, httpx_kwargs={"timeout": 60})
+    jobs = [
+        client.submit(
+            handle_file(tmp_path / "large.png"), longest_side=320, weights="random", seed=seed, api_name="/inspect"
+        )
+        for seed in range(8)
+    ]
+    waits = []
+    while not all(job.done() for job in jobs):
+        for path in ("/config", "/theme.css"):
+            start = time.perf_counter()
+            assert status_of(app_url + path) == 200
+            waits.append(time.perf_counter() - start)
+        time.sleep(0.1)
+    assert [job.result()[0]["grid"] for job in jobs] == [[20, 20]] * 8
+    assert len(waits) >= 6
+    assert np.median(waits) < 1
+
+
+def test_a_visitor_over_the_limit_is_told_so(start_app: Callable[..., str], tmp_path: Path) -> None:
+    url = start_app("--max-waiting", "2")
+    drawn(200).save(tmp_path / "picture.png")
+    client = Client(url, verbose=False, httpx_kwargs={"timeout": 60})
+    path = {"path": None, "meta": {"_type": "gradio.FileData"}}
+    with urllib.request.urlopen(upload_request(url, tmp_path / "picture.png"), timeout=30) as response:
+        (path["path"],) = json.load(response)
+
+    said: list[tuple[int, str]] = []
+
+    def ask(seed: int) -> None:
+        data = [path, "bundled", "layer3", 512, "random", True, seed, None]
+        body = json.dumps({"data": data}).encode()
+        request = urllib.request.Request(f"{url}/gradio_api/call/inspect", body, {"Content-Type": "application/json"})
+        try:
+            urllib.request.urlopen(request, timeout=30).close()
+        except urllib.error.HTTPError as refused:
+            with refused:
+                said.append((refused.code, json.load(refused)["detail"]))
+
+    threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert said
+    assert set(said) == {(503, "Queue is full. Max size is 2 and size is 2.")}
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            answer, _ = client.predict(
+                1, 2, handle_file(tmp_path / "picture.png"), longest_side=64, weights="similarity", api_name="/query"
+            )
+            break
+        except Exception:
+            time.sleep(0.5)
+    assert np.sum(answer["attention"]) == pytest.approx(1, abs=1e-4)
+
+
+def upload_request(url: str, path: Path) -> urllib.request.Request:
+    boundary = "attnattnattn"
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="{path.name}"\r\n\r\n'
+    body = head.encode() + path.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
+    return urllib.request.Request(
+        f"{url}/gradio_api/upload", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    )
+
+
+def test_nothing_private_can_be_called(app_url: str) -> None:
+    """By name, past the queue, or as a method of a component. The page's own events stay reachable by their number,
+    as the browser needs them: they take the same arguments as the controls and check them the same way."""
+    config = config_of(app_url)
+    assert {d["api_name"] for d in config["dependencies"] if d["api_name"]} == {"inspect", "query"}
+    for name in ("look", "_look", "measure", "practise", "_pick", "speak", "restore", "_command", "_export", "None"):
+        assert status_of(f"{app_url}/gradio_api/call/{name}", {"data": []}) >= 400, name
+        assert status_of(f"{app_url}/gradio_api/run/{name}", {"data": []}) >= 400, name
+    for name in ("inspect", "query"):
+        assert status_of(f"{app_url}/gradio_api/run/{name}", {"data": []}) == 404  # past the queue
+    for component in config["components"]:
+        for function in ("preprocess", "postprocess", "__init__"):
+            body = {"session_hash": "x", "component_id": component["id"], "fn_name": function, "data": []}
+            assert status_of(f"{app_url}/gradio_api/component_server", body) in (404, 422)
+
+
+def test_no_list_of_other_visitors_files(app_url: str, tmp_path: Path) -> None:
+    """Files are kept under the SHA-256 of their content: who does not have the picture cannot name its folder."""
+    drawn(300).save(tmp_path / "secret.png")
+    with urllib.request.urlopen(upload_request(app_url, tmp_path / "secret.png"), timeout=30) as response:
+        (path,) = json.load(response)
+    folder = Path(path).parent
+    assert status_of(f"{app_url}/gradio_api/file={path}") == 200
+    assert len(folder.name) == 64
+    for guess in (folder.parent, folder, folder.parent / "secret.png", folder.with_name("0" * 64) / "secret.png"):
+        assert status_of(f"{app_url}/gradio_api/file={guess}") in (403, 404)
+    for address in ("/monitoring", "/monitoring/summary", "/gradio_api/runs", "/gradio_api/history", "/docs"):
+        assert status_of(app_url + address) >= 400, address
+
+
+def test_an_upload_over_the_limit_is_refused(app_url: str, tmp_path: Path) -> None:
+    (tmp_path / "huge.png").write_bytes(b"\x89PNG" + bytes(65 * 2**20))
+    with pytest.raises((urllib.error.HTTPError, OSError)) as refused:
+        urllib.request.urlopen(upload_request(app_url, tmp_path / "huge.png"), timeout=60).close()
+    if isinstance(refused.value, urllib.error.HTTPError):
+        assert refused.value.code == 413
+        refused.value.close()
+    client = Client(app_url, verbose=False, httpx_kwargs={"timeout": 60})
+    with pytest.raises(AppError, match="choose a photograph"):
+        client.predict(1, 2, None, api_name="/query")
