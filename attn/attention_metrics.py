@@ -187,14 +187,16 @@ def query_specificity(attention: Array | Iterable[Array]) -> tuple[float, float]
 def effective_rank(matrix: Array) -> float:
     """exp of the entropy of the normalised singular values, 1 … rank; nan ("undefined") for a zero matrix.
 
-    Costs a singular value decomposition: about a second for a map of a thousand positions. Roy & Vetterli 2007,
-    https://doi.org/10.5281/zenodo.40264.
+    Singular values come from the smaller Gram matrix, in float64: a tenth of the decomposition's time, and what it
+    rounds away is 1e-8 of the largest. Roy & Vetterli 2007, https://doi.org/10.5281/zenodo.40264.
     """
     values = to_numpy(matrix)
     if values.ndim != 2 or not values.size:
         raise ValueError(f"expected a matrix, got shape {tuple(values.shape)}")
     # torch's solver: with OpenBLAS the same call takes up to ten times as long beside other busy threads.
-    singular = torch.linalg.svdvals(torch.from_numpy(values.astype(np.float64))).numpy()
+    rows = torch.from_numpy(values.astype(np.float64))
+    gram = rows @ rows.T if len(rows) <= rows.shape[1] else rows.T @ rows
+    singular = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt().numpy()
     total = float(singular.sum())
     return float(np.exp(_entropy_nats(singular[None] / total)[0])) if total > 0 else math.nan
 
