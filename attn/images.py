@@ -68,8 +68,8 @@ def open_image(source: ImageSource) -> Image.Image:
     if isinstance(source, np.ndarray):
         source = _from_array(source)
     with contextlib.ExitStack() as opened:
-        opened.enter_context(_decoding)
         if isinstance(source, Image.Image):
+            opened.enter_context(_decoding)
             image = source
         else:
             stream = _stream(source, opened)
@@ -77,15 +77,17 @@ def open_image(source: ImageSource) -> Image.Image:
             if not head:
                 raise ImageError("The file is empty.")
             stream.seek(0)
+            opened.enter_context(_decoding)
             with _one_sentence(_unreadable(head)):
                 image = opened.enter_context(Image.open(stream, formats=FORMATS))
             if image.info.get("progressive"):
                 _check_scans(stream, image.width * image.height)
         _check_size(*image.size, MAX_PIXELS_OF.get(image.format or "", MAX_PIXELS))
         with _one_sentence(f"The {image.format or 'given'} picture is damaged or cut short and cannot be read."):
-            factor = _reduction(*image.size)
-            # JPEG can decode straight to 1/2, 1/4 or 1/8 of its size; other formats ignore this.
-            image.draft(image.mode, (max(1, image.width // factor), max(1, image.height // factor)))
+            if image is not source:
+                # JPEG can decode straight to 1/2, 1/4 or 1/8 of its size; other formats ignore this.
+                factor = _reduction(*image.size)
+                image.draft(image.mode, (max(1, image.width // factor), max(1, image.height // factor)))
             image.load()
             return _upright(_flat(image), image)
 
