@@ -47,7 +47,7 @@ const tourCore = (() => {
       col2: f.queries[1][1],
       perplexity: Math.round(f.perplexity),
       shared: Math.round(100 * f.shared),
-      specificity: f.specificity.toFixed(2),
+      specificity: f.specificity.toFixed(f.specificity < 0.01 ? 3 : 2),
       entropy: f.entropy.toFixed(3),
       r2_se: fit(f.r2.se),
       r2_spatial: fit(f.r2.spatial),
