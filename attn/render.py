@@ -36,7 +36,7 @@ Range = tuple[float, float]
 
 SCALES: tuple[Scale, ...] = ("uniform", "linear", "log")
 # In × uniform. The same for every map, so that maps compare and a flat one looks flat.
-UNIFORM_RANGE, LOG_RANGE = (0.0, 10.0), (0.01, 100.0)
+UNIFORM_RANGE, LOG_RANGE = (0.0, 5.0), (0.01, 100.0)
 COLORMAPS = ("viridis", "magma", "cividis", "grey")
 DIVERGING = "RdBu_r"
 FORMATS = ("png", "svg", "pdf")
@@ -115,7 +115,7 @@ def overlay(
     Args:
         image: (H, W, 3) uint8.
         attention_row: (N,) over the (h, w) ``grid``.
-        scale: "uniform" colours from 0 to 10 × uniform and "log" from 0.01 to 100, whatever the map; "linear" from 0 to
+        scale: "uniform" colours from 0 to 5 × uniform and "log" from 0.01 to 100, whatever the map; "linear" from 0 to
             the map's own peak. Values beyond take the last colour.
         colormap: one of `COLORMAPS`.
         alpha: 0 shows the picture alone, 1 the map alone.
@@ -142,7 +142,7 @@ def difference_overlay(
     """The greyed picture with map a minus map b over it, red where a has more; (H, W, 3) uint8.
 
     Zero is white and both signs reach as far. Arguments as for `overlay`; logarithms have no negative, so "log" is
-    "uniform" here: −10 to 10.
+    "uniform" here: −5 to 5.
     """
     values = _times_uniform(attention_a, grid) - _times_uniform(attention_b, grid)
     norm = value_norm(values, scale, signed=True, value_range=value_range)

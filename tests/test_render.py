@@ -192,7 +192,7 @@ def bar_ranges(fig) -> list[tuple[float, float]]:
 
 def test_fixed_scales_are_fixed_and_peaks_are_each_maps_own():
     maps = [FigureMap(ROW, (0, 0)), FigureMap(FLAT, (1, 1))]
-    assert bar_ranges(figure(picture(), GRID, maps)) == [(0, 10), (0, 10)]
+    assert bar_ranges(figure(picture(), GRID, maps)) == [(0, 5), (0, 5)]
     assert bar_ranges(figure(picture(), GRID, maps, scale="linear")) == [(0, 3), (0, 1)]
     assert bar_ranges(figure(picture(), GRID, maps, scale="linear", value_range=(0, 5))) == [(0, 5), (0, 5)]
 
@@ -213,7 +213,7 @@ def test_difference_bar_is_centred_on_zero():
     assert own == (0, 3)
     assert difference == pytest.approx((-6 * 0.4, 6 * 0.4))  # at position 4: 0.5 − 0.1
     signed = FigureMap(ROW - FLAT, (0, 0), signed=True)
-    assert bar_ranges(figure(picture(), GRID, [signed], scale="log", value_range=(1, 2))) == [(-10, 10)]
+    assert bar_ranges(figure(picture(), GRID, [signed], scale="log", value_range=(1, 2))) == [(-5, 5)]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 import attn.ui
+from attn.ui.callbacks import figures_table
+from attn.ui.lab import statements
 from attn.ui.texts import LANGUAGES, load_texts, text
 
 UI = Path(attn.ui.__file__).parent
@@ -61,3 +63,9 @@ def test_text_fills_in_values() -> None:
         text("en", "page.nothing")
     with pytest.raises(ValueError, match="expected a language of en, zh, got 'fr'"):
         load_texts("fr")
+
+
+def test_the_readme_quotes_the_figures_that_ship() -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    assert figures_table("en") in readme
+    assert statements("en") in readme

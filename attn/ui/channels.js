@@ -728,7 +728,7 @@ function channelsPanel(root, props, watch) {
         let scale = null;
         if (left) {
           const row = core.decodeRow(model.arrays, 'attention', queryIndex()).map((a) => positions * a);
-          scale = drawOver(ctx, width, height, row, grid, { ...scaleFrom('viridis', 0, 10), unit: '×' });
+          scale = drawOver(ctx, width, height, row, grid, { ...scaleFrom('viridis', 0, 5), unit: '×' });
         } else ctx.drawImage(photo.grey, 0, 0, width, height);
         drawCell(ctx, width, height, grid, state.query);
         return scale;

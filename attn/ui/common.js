@@ -287,7 +287,7 @@ const attnCore = (() => {
   // Where × uniform values lie on the colour bar. Each scale: [low, high] and whether the axis is logarithmic.
   // 'uniform' and 'log' are fixed yardsticks, so that flat attention looks flat; 'linear' ends at the map's own peak.
   // Signed maps fade towards zero: the photograph shows where nothing differs.
-  const FIXED_HIGH = 10;
+  const FIXED_HIGH = 5;
   function scaleOf(name, signed, peak) {
     if (signed) {
       const high = name === 'linear' ? Math.max(peak, 1e-6) : FIXED_HIGH;

@@ -33,9 +33,10 @@ root.querySelector('.ap-share').addEventListener('click', async () => {
 });
 
 attn.page = {
-  // Sets any of example, stem, stage, side, weights, position, seed and tab on the server's controls; mechanism and
+  // Sets any of example, stem, stage, side, weights, position and seed, and inspects anew; opens a tab; mechanism and
   // query ([row, column]) are the components' own and need no request.
-  set({ mechanism, query, ...controls }) {
+  set({ tab, mechanism, query, ...controls }) {
+    if (tab) trigger('tab', { tab });
     if (Object.keys(controls).length) trigger('command', controls);
     if (mechanism) attn.emit('attn:mechanism', { source: 'page', name: mechanism });
     if (query) attn.emit('attn:query', { source: 'page', row: query[0], col: query[1] });

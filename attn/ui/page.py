@@ -296,7 +296,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         def restore(chosen: str, request: gr.Request) -> list[Any]:
             return _restore(view, chosen, request.query_params)
 
-        settable = [photograph, example, *controls, tabs]
+        settable = [photograph, example, *controls]
         opened = demo.load(
             restore,
             language,
@@ -308,6 +308,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         measured.success(practise, state, [lab, tour], show_progress="hidden", **private)
         asked = bridge.command(_command, state, settable, **quick)
         inspect_after(asked.success)
+        bridge.tab(_tab, None, tabs, **quick)
         lab.shuffle(_shuffle, state, lab, **private)
         exported = gr.DownloadButton(visible="hidden", elem_id="attn-download")
         explorer.export(_export, state, exported, **private).success(
@@ -332,7 +333,7 @@ def launch_options() -> dict[str, Any]:
         # System fonts: the themes' own are fetched from elsewhere.
         "theme": gr.themes.Default(
             primary_hue="teal", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
-        ),
+        ).set(button_primary_background_fill="*primary_700", button_primary_background_fill_hover="*primary_800"),
         "css": CSS,
         "footer_links": ["api", "gradio"],
         "max_file_size": "64mb",
@@ -411,7 +412,7 @@ def _controls_from(asked: Mapping[str, Any], example: str, controls: Sequence[An
 def _restore(opening: View, language: str, asked: Mapping[str, str]) -> list[Any]:
     """Restore what the address asks for; without anything asked for the page stays as it was built."""
     language = _language(language)
-    unchanged = [gr.skip()] * (len(ADDRESS) + 7)
+    unchanged = [gr.skip()] * (len(ADDRESS) + 6)
     if not set(asked) & {"example", "view", *ADDRESS}:
         return [language, *unchanged]
     defaults = [opening.stem, opening.stage, opening.longest_side, opening.weights, True, opening.seed, None]
@@ -430,7 +431,6 @@ def _restore(opening: View, language: str, asked: Mapping[str, str]) -> list[Any
         EXAMPLES[example],
         example,
         *controls,
-        gr.skip(),
         shown,
         address_of(view, example),
         gr.update(value=notice, visible=bool(notice)),
@@ -443,8 +443,13 @@ def _command(event: gr.EventData, language: str, photograph: str, example: str, 
     with plain_errors(language):
         wanted, *values = _controls_from(asked, example, controls, language)
     picture = EXAMPLES[wanted] if wanted and wanted != example else gr.skip()
-    tab = gr.Tabs(selected=asked["tab"]) if asked.get("tab") in TABS else gr.skip()
-    return [picture, wanted, *values, tab]
+    return [picture, wanted, *values]
+
+
+def _tab(event: gr.EventData) -> Any:
+    """Open a tab for the page's script; nothing is computed anew."""
+    asked = event._data if isinstance(event._data, dict) else {}
+    return gr.Tabs(selected=asked["tab"]) if asked.get("tab") in TABS else gr.skip()
 
 
 def _export(event: gr.EventData, *state: Any) -> str:

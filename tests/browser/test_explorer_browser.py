@@ -176,7 +176,7 @@ def test_the_canvas_shows_the_map(page: Any) -> None:
         })""",
         list(GRID),
     )
-    expected = matplotlib.colormaps["viridis"](np.clip(values / 10, 0, 1))[:, :3] * 255
+    expected = matplotlib.colormaps["viridis"](np.clip(values / 5, 0, 1))[:, :3] * 255
     assert np.abs(np.array(pixels) - expected).max() <= 6
 
 
