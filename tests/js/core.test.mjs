@@ -138,7 +138,7 @@ test('flat attention looks flat on the fixed scales, and the scales clip', () =>
   const uniform = core.scaleOf('uniform', false, 1.2);
   assert.deepEqual(level(50, uniform), [...table.slice(765), 255]);
   assert.deepEqual(level(0, uniform), [...table.slice(0, 3), 255]);
-  assert.deepEqual(level(1, uniform), [...table.slice(3 * 26, 3 * 27), 255]);
+  assert.deepEqual(level(1, uniform), [...table.slice(3 * 51, 3 * 52), 255]);
   assert.deepEqual(level(0, core.scaleOf('log', false, 1)), [...table.slice(0, 3), 255]);
   assert.deepEqual(level(10, core.scaleOf('log', false, 1)), [...table.slice(3 * 191, 3 * 192), 255]);
   assert.deepEqual(core.scaleOf('linear', true, 3), { low: -3, high: 3, log: false, fade: true });
