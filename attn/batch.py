@@ -106,6 +106,7 @@ def run(folder: Path, out: Path, longest_side: int, options: Mapping[str, Any], 
         ValueError: no pictures; ImportError: Ray is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")  # a busy machine is not a broken one
     import ray
     import ray.data
 
