@@ -156,6 +156,7 @@ def test_train_is_reproducible_and_fits_half_precision(photographs: list[list[Ex
 class ColourStem(nn.Module):
     """Colours of 8 px cells, repeated with noise that depends on the place: a stem small enough for a test."""
 
+    name, stage = "bundled", "layer3"
     stride_px = 8
     std = (1.0, 1.0, 1.0)
     channels = CHANNELS

@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,11 +47,11 @@ QUERIES = 48
 LOUD, QUIET = 8.0, 0.05
 # The waves that are heard, in cycles over the image: coarse ones for where in the picture, finer ones for nearness.
 CYCLES, WAVES = (0.1, 2.0), 6
-# Content has size 1 after the norm. q and k start as these multiples of the identity.
+# Content has size 1 after the norm. Up to C^(1/4), q and k start as these multiples of the identity.
 POSITION_SIZE = 2.0
-CONTENT_START, POSITION_START = 0.6, 0.1
+CONTENT_START, POSITION_START = 0.15, 0.1
 # What a segment error of 1 weighs against the ranking loss in a channel mechanism.
-WHAT = 0.1
+WHAT = 0.3
 
 
 @dataclass(frozen=True)
@@ -147,13 +148,14 @@ def train_where(
     photographs: list[list[Example]],
     *,
     steps: int = 250,
-    members: int = 8,
-    batch: int = 16,
-    rate: float = 1e-3,
+    members: int = 12,
+    share: float = 0.5,
+    batch: int = 8,
+    rate: float = 2e-3,
     noise: float = 0.5,
     seed: int = 0,
 ) -> None:
-    """Train q and k: `members` times on another half of the photographs, then the mean of all.
+    """Train q and k: `members` times on another `share` of the photographs, then the mean of all.
 
     With z what q and k see, the logits are z form zᵀ + z·lean, linear in form and lean; so the mean of several blocks'
     logits is again one block's. That, and Gaussian `noise` on z drawn anew at every look, is what keeps 2 C² numbers
@@ -171,16 +173,12 @@ def train_where(
         start[position] = POSITION_START
     form, lean = torch.zeros(c, c), torch.zeros(c)
     for _ in range(members):
-        half = (
-            rng.permutation(len(photographs))[: max(1, len(photographs) // 2)]
-            if members > 1
-            else range(len(photographs))
-        )
+        chosen = rng.permutation(len(photographs))[: max(1, round(share * len(photographs)))]
         query, key = torch.diag(start).requires_grad_(), torch.diag(start).requires_grad_()
         bias = torch.zeros(c, requires_grad=True)
         optimizer = torch.optim.AdamW([query, key, bias], lr=rate, betas=(0.9, 0.99), weight_decay=0.0)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.2)
-        for examples in _batches([photographs[i] for i in half], steps, batch, rng):
+        for examples in _batches([photographs[i] for i in chosen], steps, batch, rng):
             # Multiplied first, the two matrices cost a quarter of projecting every token by both.
             own_form, own_lean = query.T @ key, key.T @ bias
             loss = torch.zeros(())
@@ -189,14 +187,15 @@ def train_where(
                     z = _seen(block, example.features) / size  # (N, C)
                     z = z + noise * torch.randn_like(z)
                 queries = torch.from_numpy(rng.permutation(len(z))[:QUERIES])
-                scores = (z[queries] @ own_form @ z.T + z @ own_lean) * c**-0.5  # (Q, N)
+                scores = z[queries] @ own_form @ z.T + z @ own_lean  # (Q, N)
                 loss = loss + ranking_loss(scores, *targets(example.segments, queries)) / len(examples)
             _step(loss, optimizer, schedule)
         form += (query.T @ key).detach() / members
         lean += (key.T @ bias).detach() / members
-    left, sizes, right = torch.linalg.svd(form)
+    # The block divides its logits by √C.
+    left, sizes, right = torch.linalg.svd(form * c**0.5)
     query, key = left * sizes.sqrt() / size[:, None], right.T * sizes.sqrt() / size[:, None]  # (in, out)
-    bias = torch.linalg.lstsq(right.T * sizes.sqrt(), lean[:, None]).solution[:, 0]
+    bias = torch.linalg.lstsq(right.T * sizes.sqrt(), c**0.5 * lean[:, None]).solution[:, 0]
     # Every key's share of k's bias is the same for a query: the softmax does not see it.
     _set(block.k, key.T, torch.zeros(c))
     _set(block.q, query.T, bias)
@@ -299,6 +298,24 @@ def train(mechanism: str, channels: int, photographs: list[list[Example]], *, qu
     return module.half().float().eval().requires_grad_(False)
 
 
+def measure_all(stem: ResNetStem, modules: dict[str, nn.Module], folder: Path) -> dict[str, Any]:
+    """The judge's table and the mean segment error of trained `modules` on the photographs in `folder`, at 320 px."""
+    random, _ = build_attention(stem.channels, "random", stem=stem.name, stage=stem.stage)
+    modules = modules | {"random": random}
+    table = measure(folder, stem, modules, [row for row in ROWS if row in modules or row not in TRAINED], 320)
+    errors: dict[str, list[float]] = {name: [] for name in modules}
+    with torch.inference_mode():
+        for view, *_ in cache(stem, folder, [320]):
+            x = view.features[None].float()
+            for name, module in modules.items():
+                errors[name].append(float(segment_error(x, module(x), view.segments)))
+    return {
+        "longest_side": 320,
+        "rows": [asdict(row) for row in table],
+        "segment_error": {name: round(float(np.mean(each)), 4) for name, each in errors.items()},
+    }
+
+
 def write_manifest(directory: Path) -> None:
     """Note the SHA-256 of every weight file in `directory`, which `attn.bundled` checks at load."""
     files = {
@@ -307,7 +324,7 @@ def write_manifest(directory: Path) -> None:
     (directory / MANIFEST).write_text(json.dumps(files, indent=2, sort_keys=True) + "\n")
 
 
-def write_figures(directory: Path, stage: str, figures: dict[str, object]) -> None:
+def write_figures(directory: Path, stage: str, figures: dict[str, Any]) -> None:
     """Put one stage's figures into `directory`'s figures.json, beside those of other stages."""
     path = directory / FIGURES
     known = json.loads(path.read_text()) if path.is_file() else {}
@@ -378,32 +395,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name, tensor in module.state_dict().items()
     }
     args.output.mkdir(parents=True, exist_ok=True)
-    details = {"stem": args.stem, "stage": args.stage, "recipe": "attn.training.train_grouping", "seed": str(args.seed)}
-    save_file(weights, args.output / f"attention_{args.stage}.safetensors", metadata=details)
+    origin = {"stem": args.stem, "stage": args.stage, "recipe": "attn.training.train_grouping", "seed": str(args.seed)}
+    save_file(weights, args.output / f"attention_{args.stage}.safetensors", metadata=origin)
     write_manifest(args.output)
     if args.validation:
-        modules["random"], _ = build_attention(stem.channels, "random", stem=args.stem, stage=args.stage)
-        rows = [row for row in ROWS if row in modules or row not in TRAINED]
-        table = measure(args.validation, stem, modules, rows, 320)
-        views = [views[0] for views in cache(stem, args.validation, [320])]
-        errors = {}
-        with torch.inference_mode():
-            for mechanism, module in modules.items():
-                inputs = [view.features[None].float() for view in views]
-                each = [segment_error(x, module(x), v.segments) for x, v in zip(inputs, views, strict=True)]
-                errors[mechanism] = round(float(torch.stack(each).mean()), 4)
-        figures = {
-            "stem": args.stem,
-            "longest_side": 320,
-            "sides_trained": args.sides,
-            "seed": args.seed,
-            "rows": [asdict(row) for row in table],
-            "seconds": seconds,
-            "segment_error": errors,
-        }
-        write_figures(args.output, args.stage, figures)
-        for row in table:
-            print(f"{row.mechanism:14} {row.auc:.4f} ({row.low:.4f}–{row.high:.4f}) error {errors.get(row.mechanism)}")
+        figures = measure_all(stem, modules, args.validation)
+        details = {"stem": args.stem, "sides_trained": args.sides, "seed": args.seed, "seconds": seconds}
+        write_figures(args.output, args.stage, figures | details)
+        for row in figures["rows"]:
+            print(f"{row['mechanism']:14} {row['auc']:.4f} ({row['low']:.4f}–{row['high']:.4f})")
 
 
 if __name__ == "__main__":
