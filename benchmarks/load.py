@@ -1,0 +1,219 @@
+"""Many visitors at once: throughput, waiting time, errors, memory.
+
+    python -m benchmarks.load
+    python -m benchmarks.load --visitors 32 --seconds 600
+
+Starts the page in a process of its own and visits it over loopback through its HTTP interface, as `gradio_client` does:
+upload a picture, ask, wait on the event stream, check the answer. No two visitors hold the same picture at the same
+time, a picture comes back too late for any cache of the server, and every answer is compared with the one computed here
+beforehand. "Refused" are requests told that the queue is full (status 503); the visitor waits a second and comes again.
+Prints a Markdown table. Linux only (memory is read from /proc).
+"""
+
+import argparse
+import asyncio
+import collections
+import io
+import itertools
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from attn import Inspector
+
+ROOT = Path(__file__).parent.parent
+SIDE = 320
+SIZE = (320, 240)
+KEPT = 24  # more pictures than the server keeps
+
+
+def drawn(number: int) -> Image.Image:
+    """Picture ``number``: colour blocks of its own, 320 × 240."""
+    noise = np.random.default_rng(number).integers(0, 256, (15, 20, 3), dtype=np.uint8)
+    return Image.fromarray(noise.repeat(16, axis=0).repeat(16, axis=1))
+
+
+class Server:
+    """The page in a process of its own."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self.process = subprocess.Popen(
+            [sys.executable, "app.py", "--port", str(port)], cwd=ROOT, stdout=subprocess.DEVNULL
+        )
+        while True:
+            try:
+                httpx.get(f"{self.url}/config", timeout=30).raise_for_status()
+                return
+            except httpx.HTTPError:
+                if self.process.poll() is not None:
+                    raise
+                time.sleep(0.3)
+
+    def memory(self, kind: str = "VmRSS") -> float:
+        """Resident memory in MB; VmHWM for the most there ever was."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split(f"{kind}:")[1].split()[0]) / 1024
+
+    def forget_peak(self) -> None:
+        """Starts VmHWM anew."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+
+class Tally:
+    """What happened to the requests of one run."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.page_seconds: list[float] = []
+        self.counts: collections.Counter[str] = collections.Counter()
+        self.samples: list[float] = []
+
+
+async def ask(client: httpx.AsyncClient, url: str, number: int, row: int, column: int) -> list[list[float]] | None:
+    """Upload picture ``number`` and ask for one query's map; None where the queue is full."""
+    content = io.BytesIO()
+    drawn(number).save(content, "PNG")
+    reply = await client.post(f"{url}/gradio_api/upload", files={"files": (f"{number}.png", content.getvalue())})
+    reply.raise_for_status()
+    image = {"path": reply.json()[0], "meta": {"_type": "gradio.FileData"}}
+    data = [row, column, image, "bundled", "layer3", SIDE, "similarity", True, 0, None]
+    reply = await client.post(f"{url}/gradio_api/call/query", json={"data": data})
+    if reply.status_code == 503:
+        return None
+    reply.raise_for_status()
+    async with client.stream("GET", f"{url}/gradio_api/call/query/{reply.json()['event_id']}") as stream:
+        event = ""
+        async for line in stream.aiter_lines():
+            if line.startswith("event: "):
+                event = line.removeprefix("event: ")
+            elif line.startswith("data: ") and event in ("complete", "error"):
+                answer = json.loads(line.removeprefix("data: "))
+                if event == "error":
+                    raise RuntimeError(str(answer))
+                return list(answer[0]["attention"])
+    raise RuntimeError("the stream ended without an answer")
+
+
+async def visit(
+    url: str, visitor: int, visitors: int, expected: list[NDArray[np.float32]], until: float, tally: Tally
+) -> None:
+    """One visitor: its own pictures one after the other until the time is over."""
+    limits = httpx.Limits(max_connections=4)
+    async with httpx.AsyncClient(timeout=120, limits=limits) as client:
+        for turn in itertools.count():
+            if time.monotonic() > until:
+                return
+            number = (visitor + turn * visitors) % (len(expected) // visitors * visitors)
+            index = (7 * turn + visitor) % len(expected[number])
+            start = time.perf_counter()
+            try:
+                answer = await ask(client, url, number, *divmod(index, SIZE[0] // 16))
+            except (httpx.HTTPError, RuntimeError) as error:
+                tally.counts[f"error: {type(error).__name__} {str(error)[:60]}"] += 1
+                await asyncio.sleep(1)
+                continue
+            if answer is None:
+                tally.counts["refused"] += 1
+                await asyncio.sleep(1)
+                continue
+            tally.seconds.append(time.perf_counter() - start)
+            right = np.abs(np.ravel(answer) - expected[number][index]).max() < 1e-4
+            tally.counts["right" if right else "WRONG"] += 1
+
+
+async def watch(server: Server, until: float, tally: Tally) -> None:
+    """Memory, and how long a newcomer waits for the page's configuration, every second."""
+    async with httpx.AsyncClient(timeout=60) as client:
+        while time.monotonic() < until:
+            tally.samples.append(server.memory())
+            start = time.perf_counter()
+            await client.get(f"{server.url}/config")
+            tally.page_seconds.append(time.perf_counter() - start)
+            await asyncio.sleep(1)
+
+
+async def run(server: Server, visitors: int, seconds: float, expected: list[NDArray[np.float32]]) -> Tally:
+    """``visitors`` at once for ``seconds``."""
+    tally = Tally()
+    until = time.monotonic() + seconds
+    await asyncio.gather(
+        watch(server, until, tally),
+        *(visit(server.url, visitor, visitors, expected, until, tally) for visitor in range(visitors)),
+    )
+    return tally
+
+
+def row(visitors: int, took: float, tally: Tally, before: float, after: float, peak: float) -> str:
+    """One line of the table."""
+    p50, p95, p99 = np.percentile(tally.seconds or [np.nan], [50, 95, 99])
+    wrong = {name: count for name, count in tally.counts.items() if name not in ("right", "refused")}
+    cells: list[Any] = [
+        visitors,
+        f"{took:.0f}",
+        tally.counts["right"],
+        f"{tally.counts['right'] / took:.1f}",
+        f"{p50:.2f} / {p95:.2f} / {p99:.2f}",
+        tally.counts["refused"],
+        "; ".join(f"{count} {name}" for name, count in wrong.items()) or 0,
+        f"{statistics.median(tally.page_seconds):.2f} / {max(tally.page_seconds):.2f}",
+        f"{before:.0f} / {after:.0f} / {peak:.0f}",
+        f"{os.getloadavg()[0]:.1f}",
+    ]
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--visitors", type=int, nargs="+", default=[1, 8, 32, 100])
+    parser.add_argument("--seconds", type=float, default=30)
+    args = parser.parse_args()
+    if not 1 <= min(args.visitors) <= max(args.visitors) <= 200 or args.seconds > 3600:
+        parser.error("1 to 200 visitors for at most 3600 seconds")
+    torch.set_num_threads(1)
+    inspector = Inspector("bundled", "layer3", weights="similarity")
+    pictures = max(KEPT, 2 * max(args.visitors))
+    expected = [inspector.encode(drawn(number), SIDE).attention for number in range(pictures)]
+    server = Server()
+    try:
+        asyncio.run(run(server, 1, 5, expected))
+        print(
+            "| visitors | seconds | right answers | a second | p50 / p95 / p99 s | refused | wrong or failed "
+            "| the page itself, median / max s | memory before / after / peak MB | load |"
+        )
+        print("| --- " * 10 + "|")
+        for visitors in args.visitors:
+            server.forget_peak()
+            before, start = server.memory(), time.monotonic()
+            tally = asyncio.run(run(server, visitors, args.seconds, expected))
+            took = time.monotonic() - start
+            print(row(visitors, took, tally, before, server.memory(), server.memory("VmHWM")), flush=True)
+            if len(tally.samples) > 120:
+                tenths = [f"{statistics.mean(part):.0f}" for part in np.array_split(tally.samples, 10)]
+                print(f"\nMean memory in each tenth of the run, MB: {', '.join(tenths)}.\n")
+    finally:
+        server.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,312 @@
+"""How the page feels beside the usual ways, in a real Chromium, as ratios from one run.
+
+    python -m benchmarks.page
+    python -m benchmarks.page --rounds 30
+
+- image to first map, over a bare echo app (gr.Image in, gr.Image out): from the browser's change event of the file
+  field to the frame in which the new map, or the returned image, stands.
+- server time from the decoded picture to the bytes of the first map, over the bare stem's forward at 320 px.
+- pointing, from the pointer event to the frame with the new map, against clicking on a gr.Image whose select event
+  draws the overlay with matplotlib.
+- start-up until the page answers, and resident memory then and after the visits (Linux).
+
+Both sides of a ratio are measured alternately, so that whatever else the machine does touches both. Cells give the
+median and, in brackets, the quartiles. With `--threads 1` the server's time is the thread's processor time, which holds
+on a busy machine; otherwise it is the wall clock's.
+"""
+
+import argparse
+import io
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).parent.parent
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+LONGEST_SIDE = 320
+
+# Resolves with the milliseconds from the file field's change event to the frame after `ready()` holds.
+UPLOAD = """(ready) => { window.measured = new Promise((done) => document.addEventListener('change', () => {
+  const start = performance.now(), holds = eval(ready);
+  const look = () => holds() ? requestAnimationFrame(() => setTimeout(() => done(performance.now() - start)))
+                             : requestAnimationFrame(look);
+  look(); }, {capture: true, once: true})); }"""
+MAP_READY = """() => { const e = document.querySelector('#explorer [data-state]');
+  return e && e.dataset.state === 'ready' && `${e.dataset.rows}x${e.dataset.cols}` === 'GRID'; }"""
+IMAGE_READY = """(() => { const before = document.querySelector('#output img')?.src;
+  return () => { const i = document.querySelector('#output img');
+    return i && i.src !== before && i.complete && i.naturalWidth > 0; }; })()"""
+# The same from a pointer event.
+POINT = """([kind, ready]) => { window.measured = new Promise((done) => document.addEventListener(kind, (event) => {
+  const start = event.timeStamp, holds = eval(ready);
+  const look = () => holds() ? requestAnimationFrame(() => setTimeout(() => done(performance.now() - start)))
+                             : requestAnimationFrame(look);
+  look(); }, {capture: true, once: true})); }"""
+POINT_READY = "() => document.querySelector('#explorer [data-row]')?.dataset.row === 'ROW'"
+
+
+def serve(kind: str, port: int) -> None:
+    """The app to compare with: "echo", or "click" for the usual way to redraw an overlay."""
+    import gradio as gr
+    from matplotlib.figure import Figure
+
+    from attn import Inspector
+
+    with gr.Blocks(analytics_enabled=False) as demo:
+        if kind == "echo":
+            given, shown = gr.Image(elem_id="input"), gr.Image(elem_id="output")
+            given.upload(lambda image: image, given, shown)
+        else:
+            from gradio.media import get_image
+
+            encoding = Inspector().encode(get_image("cheetah.jpg"), LONGEST_SIDE)
+            attention = encoding.attention
+            height, width = encoding.grid
+
+            def redraw(event: gr.SelectData) -> Any:
+                x, y = event.index
+                row = min(y * height // encoding.image.shape[0], height - 1)
+                column = min(x * width // encoding.image.shape[1], width - 1)
+                figure = Figure(figsize=(6, 6 * height / width))
+                axes = figure.add_axes((0, 0, 1, 1))
+                axes.axis("off")
+                axes.imshow(encoding.image)
+                weights = attention[row * width + column].reshape(height, width)
+                axes.imshow(weights, alpha=0.5, extent=(0, encoding.image.shape[1], encoding.image.shape[0], 0))
+                figure.canvas.draw()
+                return np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
+
+            given = gr.Image(encoding.image, elem_id="input", interactive=False)
+            shown = gr.Image(elem_id="output")
+            given.select(redraw, None, shown)
+    demo.launch(server_port=port)
+
+
+class App:
+    """An app in a process of its own."""
+
+    def __init__(self, *command: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        start = time.perf_counter()
+        environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"}
+        self.process = subprocess.Popen(
+            [sys.executable, *command, "--port", str(port)], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
+        )
+        self.url = f"http://127.0.0.1:{port}"
+        import urllib.request
+
+        while True:
+            try:
+                urllib.request.urlopen(self.url, timeout=60).close()
+                break
+            except OSError:
+                if self.process.poll() is not None:
+                    raise
+                time.sleep(0.05)
+        self.seconds = time.perf_counter() - start
+
+    def memory(self) -> float:
+        """Resident memory in MB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+
+def quartiles(values: Sequence[float], digits: int = 0) -> str:
+    """Median and, in brackets, the quartiles."""
+    low, middle, high = statistics.quantiles(values, n=4)
+    return f"{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+
+
+def pictures(folder: Path) -> list[tuple[Path, str]]:
+    """A photograph lying and standing, and the grid each gives: the page shows which one its map belongs to."""
+    from gradio.media import get_image
+    from PIL import Image
+
+    with Image.open(get_image("cheetah.jpg")) as image:
+        image.convert("RGB").save(folder / "lying.jpg", quality=92)
+        image.convert("RGB").rotate(90, expand=True).save(folder / "standing.jpg", quality=92)
+    return [(folder / "lying.jpg", "14x20"), (folder / "standing.jpg", "20x14")]
+
+
+def upload(page: Any, picture: Path, ready: str) -> float:
+    """Milliseconds from the change event to the frame that shows the answer."""
+    page.evaluate(UPLOAD, ready)
+    page.locator("input[type=file]").first.set_input_files(picture)
+    return float(page.evaluate("window.measured"))
+
+
+def time_uploads(driver: Any, app: App, echo: App, rounds: int) -> tuple[list[float], list[float]]:
+    """Milliseconds of every round: image to first map on the page, image to image in the echo app."""
+    ours, bare = [], []
+    page, other = driver.new_page(), driver.new_page()
+    page.goto(app.url)
+    page.wait_for_selector("#explorer [data-state=ready]", timeout=120_000)
+    page.wait_for_selector(".attn-channels[data-state=ready]", timeout=120_000)
+    other.goto(echo.url)
+    other.wait_for_selector("input[type=file]", state="attached")
+    with tempfile.TemporaryDirectory() as folder:
+        both = pictures(Path(folder))
+        for turn in range(rounds + 2):
+            # The picture's bytes differ every time: no cache helps.
+            picture, grid = both[turn % 2]
+            picture.write_bytes(picture.read_bytes() + bytes([turn]))
+            page.bring_to_front()
+            ours.append(upload(page, picture, MAP_READY.replace("GRID", grid)))
+            page.wait_for_timeout(1500)  # the panels below the map
+            other.bring_to_front()
+            bare.append(upload(other, picture, IMAGE_READY))
+            clear = other.get_by_label("Remove Image").first
+            clear.click()
+            page.wait_for_timeout(300)
+    page.close()
+    other.close()
+    return ours[2:], bare[2:]
+
+
+def time_pointing(driver: Any, app: App, clicks: App, rounds: int) -> tuple[list[float], list[float]]:
+    """Milliseconds of every round: pointer event to painted map, click to redrawn overlay."""
+    ours, usual = [], []
+    page, other = driver.new_page(), driver.new_page()
+    page.goto(f"{app.url}?example=cheetah")
+    page.wait_for_selector("#explorer [data-state=ready]", timeout=120_000)
+    page.wait_for_timeout(4000)
+    other.goto(clicks.url)
+    other.wait_for_selector("#input img")
+    canvas = page.locator("#explorer canvas").first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    photo = other.locator("#input img").first.bounding_box()
+    for turn in range(rounds + 2):
+        row, column = (5 * turn) % 14, (3 * turn) % 20
+        page.bring_to_front()
+        page.evaluate(POINT, ["pointermove", POINT_READY.replace("ROW", str(row))])
+        page.mouse.move(box["x"] + (column + 0.5) / 20 * box["width"], box["y"] + (row + 0.5) / 14 * box["height"])
+        ours.append(float(page.evaluate("window.measured")))
+        other.bring_to_front()
+        other.evaluate(POINT, ["click", IMAGE_READY])
+        other.mouse.click(
+            photo["x"] + (column + 0.5) / 20 * photo["width"], photo["y"] + (row + 0.5) / 14 * photo["height"]
+        )
+        usual.append(float(other.evaluate("window.measured")))
+        other.wait_for_timeout(200)
+    return ours[2:], usual[2:]
+
+
+def time_server(rounds: int) -> tuple[list[float], list[float]]:
+    """Milliseconds of every round: decoded picture to the bytes of the first map, the bare stem's forward."""
+    from gradio.media import get_image
+    from PIL import Image
+
+    from attn import Inspector
+    from attn.ui.component import pack_arrays
+    from attn.ui.explorer import ExplorerView, encode_logits, encoding_error
+
+    inspector = Inspector()
+    with Image.open(get_image("cheetah.jpg")) as opened:
+        image = opened.convert("RGB")
+    x = inspector.stem.preprocess(image, LONGEST_SIDE)
+
+    def first_map() -> int:
+        encoding = inspector.encode(image, LONGEST_SIDE)
+        view = ExplorerView(
+            encoding.image, encoding.grid, encoding.stride_px, encoding.queries, encoding.keys, {"source": "trained"}
+        )
+        arrays = encode_logits(view.queries, view.keys)
+        photograph = io.BytesIO()
+        Image.fromarray(view.image).save(photograph, "JPEG", quality=92)
+        data, _ = pack_arrays(arrays, level=0)
+        encoding_error(view.queries, view.keys, arrays)
+        return len(data) + len(photograph.getvalue())
+
+    clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
+    whole, bare = [], []
+    with torch.inference_mode():
+        for _ in range(rounds + 3):
+            start = clock()
+            inspector.stem(x)
+            middle = clock()
+            first_map()
+            whole.append(1000 * (clock() - middle))
+            bare.append(1000 * (middle - start))
+    return whole[3:], bare[3:]
+
+
+def line(what: str, ours: list[float], theirs: list[float], bar: str, inverse: bool = False) -> str:
+    """One line of the table: the ratio is taken within each round."""
+    ratios = [b / a if inverse else a / b for a, b in zip(ours, theirs, strict=True)]
+    return f"| {what} | {quartiles(ours)} | {quartiles(theirs)} | {quartiles(ratios, 2)} | {bar} |"
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--threads", type=int, help="of torch in the server's time (default: torch's own choice)")
+    parser.add_argument("--only", choices=["uploads", "server", "pointing", "start"])
+    parser.add_argument("--serve", choices=["echo", "click"], help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.serve:
+        serve(args.serve, args.port)
+        return
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    wanted = [args.only] if args.only else ["server", "start", "uploads", "pointing"]
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    print(f"load before: {os.getloadavg()[0]:.1f}, torch threads: {torch.get_num_threads()}\n")
+    print("| what | here, ms | beside it, ms | ratio | bar |\n| --- | --- | --- | --- | --- |")
+    if "server" in wanted:
+        print(
+            line("decoded picture → first map's bytes; the stem's forward", *time_server(args.rounds), "≤ 1.5"),
+            flush=True,
+        )
+    if wanted == ["server"]:
+        return
+    from playwright.sync_api import sync_playwright
+
+    app = App("app.py")
+    at_start, running = app.memory(), [app]
+    try:
+        with sync_playwright() as playwright:
+            driver = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+            context = driver.new_context(viewport={"width": 1280, "height": 1000})
+            if "uploads" in wanted:
+                running.append(App("-m", "benchmarks.page", "--serve", "echo"))
+                print(
+                    line("image → first map; echo app", *time_uploads(context, app, running[-1], args.rounds), "≤ 1.6"),
+                    flush=True,
+                )
+            if "pointing" in wanted:
+                running.append(App("-m", "benchmarks.page", "--serve", "click"))
+                ours, usual = time_pointing(context, app, running[-1], args.rounds)
+                print(
+                    line("pointing → painted; click → redrawn with matplotlib (times faster)", ours, usual, "", True),
+                    flush=True,
+                )
+            driver.close()
+        print(f"\nstart-up {app.seconds:.1f} s; resident memory {at_start:.0f} MB at start, {app.memory():.0f} MB now")
+        print(f"load after: {os.getloadavg()[0]:.1f}")
+    finally:
+        for each in running:
+            each.stop()
+
+
+if __name__ == "__main__":
+    main()
