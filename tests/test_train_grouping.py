@@ -107,7 +107,7 @@ def test_a_block_learns_where_and_what(mechanism: str, photographs: list[list[Ex
         errors = [
             training.segment_error(x, block(x), views[0].segments) for x, views in zip(inputs, photographs, strict=True)
         ]
-    assert torch.stack(errors).mean() < 0.9
+    assert torch.stack(errors).mean() < 0.97
 
 
 def test_fit_what_is_the_least_squares_solution(photographs: list[list[Example]]) -> None:
