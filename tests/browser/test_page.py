@@ -86,11 +86,11 @@ def test_nothing_is_fetched_from_elsewhere(app_url: str, open_page: Callable[...
 
 
 def test_the_random_block_is_one_click_and_looks_it(page: Any) -> None:
-    hover(page, 10, 10)
+    hover(page, 6, 9)
     trained = number(page, "perplexity")
     page.get_by_label(text("en", "page.weights.random")).check()
     wait_for_weights(page, "random")
-    hover(page, 10, 11)
+    hover(page, 6, 10)
     positions = 20 * 20
     assert number(page, "perplexity") > 0.9 * positions
     assert trained < 0.5 * positions
