@@ -131,13 +131,13 @@ def test_the_page_works_through_the_balancer(replicas: tuple[str, Path], tmp_pat
         failed: list[str] = []
         page.on("response", lambda reply: failed.append(f"{reply.status} {reply.url}") if reply.status >= 400 else None)
         page.goto(url)
-        page.wait_for_selector(".attn-explorer[data-state=ready]", timeout=60_000)
-        page.wait_for_selector(".attn-channels[data-state=ready]", timeout=60_000)
+        page.wait_for_selector(".attn-explorer[data-state=ready]", timeout=180_000)
+        page.wait_for_selector(".attn-channels[data-state=ready]", timeout=180_000)
         page.locator("input[type=file]").first.set_input_files(tmp_path / "eleven.png")
-        page.wait_for_selector(".attn-explorer[data-rows='15'][data-cols='20']", timeout=60_000)
+        page.wait_for_selector(".attn-explorer[data-rows='15'][data-cols='20']", timeout=180_000)
         page.get_by_label("Random").check()
-        page.wait_for_selector(".ax-badge[data-source=random]", timeout=60_000)
-        with page.expect_download(timeout=60_000):
+        page.wait_for_selector(".ax-badge[data-source=random]", timeout=180_000)
+        with page.expect_download(timeout=180_000):
             page.locator("[data-export=arrays]").click()
         browser.close()
     assert failed == []
