@@ -12,7 +12,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -199,7 +199,7 @@ def _tones(image: Image.Image) -> tuple[float, float] | None:
         return 0.0, 65535.0
     if image.mode not in ("I", "F"):
         return None
-    low, high = image.getextrema()
+    low, high = cast("tuple[float, float]", image.getextrema())  # one channel: not a pair per channel
     return _usual_range(float(low), float(high), (1, 255) if image.mode == "F" else (255, 65535))
 
 
