@@ -90,14 +90,14 @@ def test_smooth_overlay_moves_along_the_colormap():
 def test_a_flat_map_renders_flat(scale, smooth):
     noisy = FLAT + 1e-9 * np.arange(6)  # rounding must not be stretched into a picture
     shown = overlay(np.full((8, 9, 3), 100, np.uint8), noisy, GRID, scale=scale, alpha=1, smooth=smooth)
-    # 1 of 10; the peak itself; halfway between 0.01 and 100.
-    expected = {"uniform": 0.1, "linear": 1.0, "log": 0.5}[scale]
+    # 1 of 5; the peak itself; halfway between 0.01 and 100.
+    expected = {"uniform": 0.2, "linear": 1.0, "log": 0.5}[scale]
     assert np.abs(shown.astype(int) - color("viridis", expected)).max() <= 2
 
 
 def test_scales_by_hand():
     values = np.array([0.0, 0.1, 1.0, 4.0, 20.0])
-    np.testing.assert_allclose(value_norm(values, "uniform")(values), [0, 0.01, 0.1, 0.4, 1])
+    np.testing.assert_allclose(value_norm(values, "uniform")(values), [0, 0.02, 0.2, 0.8, 1])
     np.testing.assert_allclose(value_norm(values, "linear")(values), [0, 0.005, 0.05, 0.2, 1])
     # Four decades from 0.01 to 100; zero takes the lowest colour.
     expected = [0, 0.25, 0.5, 0.5 + np.log10(4) / 4, 0.5 + np.log10(20) / 4]
@@ -110,8 +110,8 @@ def test_scales_by_hand():
 def test_a_difference_has_zero_in_the_middle(scale):
     norm = value_norm(np.array([-1.0, 3.0]), scale, signed=True)
     assert norm(0.0) == 0.5
-    # 3 of ±10, of ±3, and of ±10 again: negative numbers have no logarithm.
-    assert norm(3.0) == {"uniform": 0.65, "linear": 1.0, "log": 0.65}[scale]
+    # 3 of ±5, of ±3, and of ±5 again: negative numbers have no logarithm.
+    assert norm(3.0) == {"uniform": 0.8, "linear": 1.0, "log": 0.8}[scale]
 
 
 def test_difference_is_white_where_nothing_differs():
@@ -204,8 +204,8 @@ def test_a_bar_points_to_what_lies_beyond_it():
         fig = figure(picture(), (10, 10), [FigureMap(row, (0, 3))])
         return sum(1 for ax in fig.axes[2:] for patch in ax.patches if len(patch.get_path().vertices) <= 4)
 
-    assert triangles(0.09) == 0  # 9 × uniform
-    assert triangles(0.11) == 1  # 11 × uniform, the bar ends at 10
+    assert triangles(0.04) == 0  # 4 × uniform
+    assert triangles(0.06) == 1  # 6 × uniform, the bar ends at 5
 
 
 def test_difference_bar_is_centred_on_zero():
