@@ -1,6 +1,7 @@
 """What every test shares: nothing is sent out, and the app as people start it."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,12 +11,22 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 ROOT = Path(__file__).parent.parent
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def free_port() -> int:
@@ -72,3 +83,16 @@ def start_app() -> Iterator[Callable[..., str]]:
     """`start_app(*flags, **environment)` → the address of an app of the test's own."""
     with ExitStack() as stack:
         yield lambda *flags, **environment: stack.enter_context(running_app(*flags, **environment))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """One browser for all tests; each test opens its own context."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium found")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()

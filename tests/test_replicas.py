@@ -116,30 +116,22 @@ def test_a_real_client_works_through_the_balancer(replicas: tuple[str, Path], tm
 
 
 @pytest.mark.browser
-def test_the_page_works_through_the_balancer(replicas: tuple[str, Path], tmp_path: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
-    from tests.browser.conftest import ARGUMENTS
-
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium found")
+def test_the_page_works_through_the_balancer(replicas: tuple[str, Path], chromium: Any, tmp_path: Path) -> None:
     url, _ = replicas
     drawn(11).save(tmp_path / "eleven.png")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        page = browser.new_page()
-        failed: list[str] = []
-        page.on("response", lambda reply: failed.append(f"{reply.status} {reply.url}") if reply.status >= 400 else None)
-        page.goto(url)
-        page.wait_for_selector(".attn-explorer[data-state=ready]", timeout=180_000)
-        page.wait_for_selector(".attn-channels[data-state=ready]", timeout=180_000)
-        page.locator("input[type=file]").first.set_input_files(tmp_path / "eleven.png")
-        page.wait_for_selector(".attn-explorer[data-rows='15'][data-cols='20']", timeout=180_000)
-        page.get_by_label("Random").check()
-        page.wait_for_selector(".ax-badge[data-source=random]", timeout=180_000)
-        with page.expect_download(timeout=180_000):
-            page.locator("[data-export=arrays]").click()
-        browser.close()
+    page = chromium.new_page()
+    failed: list[str] = []
+    page.on("response", lambda reply: failed.append(f"{reply.status} {reply.url}") if reply.status >= 400 else None)
+    page.goto(url)
+    page.wait_for_selector(".attn-explorer[data-state=ready]", timeout=180_000)
+    page.wait_for_selector(".attn-channels[data-state=ready]", timeout=180_000)
+    page.locator("input[type=file]").first.set_input_files(tmp_path / "eleven.png")
+    page.wait_for_selector(".attn-explorer[data-rows='15'][data-cols='20']", timeout=180_000)
+    page.get_by_label("Random").check()
+    page.wait_for_selector(".ax-badge[data-source=random]", timeout=180_000)
+    with page.expect_download(timeout=180_000):
+        page.locator("[data-export=arrays]").click()
+    page.close()
     assert failed == []
 
 

@@ -1,7 +1,6 @@
 """A real Chromium for the browser tests, and Gradio pages to point it at."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,29 +15,6 @@ import pytest
 
 HERE = Path(__file__).parent
 START_SECONDS = 240  # importing torch and Gradio on a busy machine
-
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """One browser for all tests; each test opens its own context."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium found")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
