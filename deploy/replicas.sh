@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Two processes of the page behind nginx: deploy/replicas.sh [PORT], ended by Ctrl-C. One that dies is started again.
-# They listen on PORT + 1 and PORT + 2. PYTHON names the interpreter, RUN_DIR the folder for files and nginx's log.
+# They listen on PORT + 1 and PORT + 2. PYTHON names the interpreter, RUN_DIR the folder for files, logs and process ids.
 set -euo pipefail
 port=${1:-7860}
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -17,6 +17,7 @@ replica() {
   while true; do
     "${PYTHON:-python}" app.py --replica --host 127.0.0.1 --port "$1" &
     child=$!
+    echo "$child" >"$run/replica-$1.pid"
     wait "$child" || true
     sleep 1
   done

@@ -137,15 +137,12 @@ def test_the_page_works_through_the_balancer(replicas: tuple[str, Path], chromiu
 
 def test_one_replica_may_die(replicas: tuple[str, Path], tmp_path: Path) -> None:
     """kill -9: the other one serves what the first one stored; the script starts the first one again."""
-    url, _ = replicas
+    url, folder = replicas
     drawn(10).save(tmp_path / "ten.png")
     path = upload(url, tmp_path / "ten.png")
     before = query(url, path)
     first = int(url.rsplit(":", 1)[1]) + 1
-    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout.splitlines()
-    (victim,) = [
-        int(line.split()[0]) for line in listing if line.endswith(f"app.py --replica --host 127.0.0.1 --port {first}")
-    ]
+    victim = int((folder / f"replica-{first}.pid").read_text())
     os.kill(victim, signal.SIGKILL)
     for _ in range(4):
         np.testing.assert_allclose(query(url, path), before, atol=1e-6)
