@@ -13,6 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+# Query elements asked at a time without a map: enough for the kernel's speed, little (½ MB) beside a large feature map.
+ELEMENTS_AT_ONCE = 2**17
+
 
 @dataclass(frozen=True)
 class TraceStep:
@@ -67,11 +70,16 @@ class AttnBlock(nn.Module):
         Without the map nothing of size N × N is ever held. ValueError if x is not (b, C, h, w) with the block's C
         and at least one position.
         """
-        out, attn = self._gather(x, return_attention)  # (b, N, C), (b, query, key)
-        weight, bias = _matrix(self.proj_out)
-        added = torch.baddbmm(bias[:, None], weight.expand(len(out), -1, -1), out.transpose(1, 2))  # (b, C, N)
-        y = x + added.view_as(x)
-        return y if attn is None else (y, attn)
+        _, _, height, width = self._check(x)
+        if not return_attention and height * width > self.channels:
+            return self._composed(x)
+        h, seen = self._normalised(x)
+        v = _affine(h, *_matrix(self.v))
+        q, k = self._queries_keys(seen)
+        if return_attention:
+            attn = attention_from(q, k)  # (b, query, key)
+            return self._added(x, attn @ v), attn
+        return self._added(x, _fused(q, k, v))
 
     @property
     def scale(self) -> float:
@@ -121,16 +129,34 @@ class AttnBlock(nn.Module):
         n = height * width
         return 4 * n * self.channels**2 + 2 * n**2 * self.channels
 
-    def _gather(self, x: Tensor, return_attention: bool) -> tuple[Tensor, Tensor | None]:
-        """Weighted values (b, N, C), and the map if asked for; q, k and v are let go before proj_out needs room."""
+    def _added(self, x: Tensor, out: Tensor) -> Tensor:
+        """x + proj_out of the weighted values (b, N, C)."""
+        weight, bias = _matrix(self.proj_out)
+        added = torch.baddbmm(bias[:, None], weight.expand(len(out), -1, -1), out.transpose(1, 2))  # (b, C, N)
+        return x + added.view_as(x)
+
+    def _composed(self, x: Tensor) -> Tensor:
+        """The output, where positions outnumber channels: two matrices in a row then cost less as one.
+
+        As rows sum to 1, the mean of W_v h + b_v is W_v (mean of h) + b_v, and proj_out follows. And
+        (W_q hᵢ + b_q)·(W_k hⱼ + b_k) is W_kᵀ(W_q hᵢ + b_q)·hⱼ plus what depends on i alone, which no softmax sees.
+        So the normalised features serve as keys and values, and beside them and the output only some queries at a
+        time take memory.
+        """
         h, seen = self._normalised(x)
-        v = _affine(h, *_matrix(self.v))
-        q, k = self._queries_keys(seen)
-        del h, seen  # a fifth of what would be held beside the kernel
-        if return_attention:
-            attn = attention_from(q, k)
-            return attn @ v, attn
-        return F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None], scale=1.0)[:, 0], None
+        h, seen = (h.contiguous(), seen.contiguous()) if self.encoding else (h.contiguous(),) * 2
+        y = torch.empty_like(x.flatten(2))  # (b, C, N)
+        (w_q, b_q), (w_k, b_k) = _matrix(self.q), _matrix(self.k)
+        (w_v, b_v), (w_out, b_out) = _matrix(self.v), _matrix(self.proj_out)
+        ask = w_k.T @ (w_q * self.scale), w_k.T @ (b_q * self.scale) + 0 * b_k
+        give = w_out @ w_v, w_out @ b_v + b_out
+        step = max(1, ELEMENTS_AT_ONCE // self.channels)
+        for first in range(0, h.shape[1], step):
+            some = slice(first, first + step)
+            out = _affine(_fused(_affine(seen[:, some], *ask), seen, h), *give)
+            y[:, :, some] = out.transpose(1, 2)
+        y += x.flatten(2)
+        return y.view_as(x)
 
     def _normalised(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What v sees, and what q and k see, (b, N, C) each."""
@@ -161,6 +187,11 @@ def _matrix(layer: nn.Conv2d) -> tuple[Tensor, Tensor]:
     """A 1×1 convolution's weight as a (C, C) matrix, and its bias."""
     assert layer.bias is not None
     return layer.weight.flatten(1), layer.bias
+
+
+def _fused(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """attention_from(queries, keys) @ values, without the map; all (b, …, C), as rows: the kernel takes no other."""
+    return F.scaled_dot_product_attention(queries[:, None], keys[:, None], values[:, None], scale=1.0)[:, 0]
 
 
 def _affine(tokens: Tensor, weight: Tensor, bias: Tensor, scale: float = 1.0) -> Tensor:

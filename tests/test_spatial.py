@@ -1,5 +1,6 @@
 """AttnBlock against the published code, by hand, and by its properties."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -130,6 +131,21 @@ def test_fused_path_equals_the_explicit_one(channels: int, height: int, width: i
     q, k = block.queries_keys(x)
     assert (q @ k.transpose(1, 2)).max() > 10  # sharp maps, where rounding shows
     torch.testing.assert_close(block(x), block(x, return_attention=True)[0], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("positioned", [False, True])
+@pytest.mark.parametrize(("channels", "side"), [(64, 20), (32, 70)])
+def test_composed_path_is_as_near_to_exact_as_the_explicit_one(channels: int, side: int, positioned: bool) -> None:
+    """More positions than channels, all queries at once and in slices: judged by double precision."""
+    torch.manual_seed(0)
+    block = random_block(channels, encoding=SinusoidalEncoding2d(channels) if positioned else None, temperature=0.7)
+    x = torch.randn(2, channels, side, side + 1)
+    with torch.no_grad():
+        fused, explicit = block(x), block(x, return_attention=True)[0]
+        exact = copy.deepcopy(block).double()(x.double(), return_attention=True)[0]
+    error, explicit_error = ((y.double() - exact).square().mean().sqrt() for y in (fused, explicit))
+    assert explicit_error < 1e-6
+    assert error < 1.5 * explicit_error
 
 
 def test_fused_path_takes_the_fused_kernel_and_holds_no_map() -> None:
