@@ -1,14 +1,18 @@
 """Every text exists in every language, has the same places to fill, and is used."""
 
+import ast
+import inspect
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import attn.ui
+from attn import bundled, checkpoints, images, stem
 from attn.ui.callbacks import figures_table
 from attn.ui.lab import statements
-from attn.ui.texts import LANGUAGES, load_texts, text
+from attn.ui.texts import LANGUAGES, load_texts, text, translated
 
 UI = Path(attn.ui.__file__).parent
 
@@ -51,10 +55,37 @@ def test_every_key_is_used_and_every_used_key_exists() -> None:
     quoted = set(re.findall(rf"""["'`]((?:{"|".join(parts)})\.[\w. -]+?)["'`]""", sources))
     # Keys put together at run time: `part.name.${choice}` in JavaScript, f"part.name.{choice}" in Python.
     prefixes = set(re.findall(rf"""["'`]((?:{"|".join(parts)})\.[\w.]*)\$?\{{""", sources))
+    prefixes.add("reasons.")  # found by their English
     # Parts that are shown whole.
     prefixes |= {f"{part}." for part in re.findall(r"""load_texts\(\w+, "(\w+)"\)\.values\(\)""", sources)}
     assert {key for key in quoted if key not in keys and not key.endswith((".", ".gz", ".json"))} == set()
     assert {key for key in keys - quoted if not any(key.startswith(prefix) for prefix in prefixes)} == set()
+
+
+def sentences(node: ast.AST) -> list[str]:
+    """Every sentence in a module but its docstrings, with 7 for its values."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return []
+    if isinstance(node, ast.JoinedStr):
+        found = "".join(str(part.value) if isinstance(part, ast.Constant) else "7" for part in node.values)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        found = node.value
+    else:
+        return [each for child in ast.iter_child_nodes(node) for each in sentences(child)]
+    return [found] if re.fullmatch(r"[A-Z7].* .*\.", found) else []
+
+
+@pytest.mark.parametrize("module", [images, checkpoints, bundled, stem], ids=lambda module: module.__name__)
+def test_every_sentence_of_an_error_is_translated(module: ModuleType) -> None:
+    errors = [each for each in sentences(ast.parse(inspect.getsource(module))) if not each.startswith("A grid of")]
+    assert len(errors) >= 3
+    assert [each for each in errors if not re.search(r"[\u4e00-\u9fff]", translated("zh", each))] == []
+    assert [each for each in errors if translated("en", each) != each] == []
+
+
+def test_an_unknown_sentence_stays() -> None:
+    assert translated("zh", "The moon is made of cheese.") == "The moon is made of cheese."
+    assert translated("zh", "The weights file a.b cannot be opened.") == "权重文件 a.b 打不开。"
 
 
 def test_text_fills_in_values() -> None:

@@ -29,7 +29,7 @@ from attn.stem import BUNDLED_STAGES, STAGES, STEMS, GridTooLarge, StemUnavailab
 from attn.ui.channels import ChannelsView
 from attn.ui.explorer import ExplorerView
 from attn.ui.lab import LabView, lab_view
-from attn.ui.texts import text
+from attn.ui.texts import text, translated
 from attn.ui.tour import tour_facts
 
 MAX_ROWS = 64
@@ -81,8 +81,7 @@ def plain_errors(language: str) -> Iterator[None]:
     except UserError as error:
         sentence = str(error)
     except (ImageError, WeightsError, WeightsUnavailable, StemUnavailable) as error:
-        kind = "image" if isinstance(error, ImageError) else "weights"
-        sentence = text(language, f"page.error.{kind}", reason=error)
+        sentence = translated(language, str(error))
     else:
         return
     raise gr.Error(sentence, print_exception=False)
@@ -327,7 +326,22 @@ def inspect(
     seed: float,
     file: str | None = None,
 ) -> tuple[dict[str, Any], str]:
-    """Inspect a photograph: the numbers of every query and mechanism, and all arrays as an NPZ file."""
+    """Inspect a photograph: the numbers of every query and mechanism, and all arrays as an NPZ file.
+
+    Args:
+        image: the photograph.
+        stem: the pretrained network.
+        stage: where the network is cut; deeper stages have fewer, larger positions.
+        longest_side: pixels the photograph is scaled to before the network sees it.
+        weights: of the attention block: trained, feature similarity, random as in the note, or the given file.
+        position: give the trained block its 2-D positional encoding.
+        seed: of random weights.
+        file: safetensors with norm, q, k, v and proj_out, for weights = file.
+
+    Returns:
+        numbers per query and per mechanism
+        all arrays as NPZ, with a README of their shapes inside
+    """
     with plain_errors("en"):
         view = read_view("en", stem, stage, longest_side, weights, position, seed, file)
         inspection = _inspection(_given(image, "en"), view)
@@ -346,7 +360,24 @@ def query(
     seed: float,
     file: str | None = None,
 ) -> tuple[dict[str, Any], str]:
-    """One position's attention map and its metrics, and the map over the photograph as a PNG file."""
+    """Where one position of a photograph attends: its map, its numbers, and the map over the photograph as PNG.
+
+    Args:
+        row: of the position, from 0 at the top.
+        column: of the position, from 0 at the left.
+        image: the photograph.
+        stem: the pretrained network.
+        stage: where the network is cut; deeper stages have fewer, larger positions.
+        longest_side: pixels the photograph is scaled to before the network sees it.
+        weights: of the attention block: trained, feature similarity, random as in the note, or the given file.
+        position: give the trained block its 2-D positional encoding.
+        seed: of random weights.
+        file: safetensors with norm, q, k, v and proj_out, for weights = file.
+
+    Returns:
+        the map and its numbers
+        the map over the photograph
+    """
     with plain_errors("en"):
         view = read_view("en", stem, stage, longest_side, weights, position, seed, file)
         encoding = _encoding(_given(image, "en"), view)

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -48,6 +49,8 @@ ADDRESS = ("stem", "stage", "side", "weights", "position", "seed")
 RUNNING = 2
 LONGEST_SENTENCE = 500
 TABS = ("lanes", "lab", "figures", "shapes", "about")
+# The language of the event that is being answered.
+_speaking: ContextVar[str] = ContextVar("speaking", default="en")
 CSS = (Path(__file__).parent / "page_layout.css").read_text("utf-8")
 
 
@@ -99,12 +102,15 @@ class Page(gr.Blocks):
         self._inside = 0
         self._turns = asyncio.Semaphore(RUNNING)
 
-    async def process_api(self, block_fn: Any, *arguments: Any, **options: Any) -> Any:
+    async def process_api(self, block_fn: Any, inputs: list[Any], *arguments: Any, **options: Any) -> Any:
         """Gradio's: one event. Without the queue the model's events still take turns, and only so many may wait."""
+        # The page's events begin with its language, a program's do not.
+        _speaking.set(_language(inputs[0] if inputs else None))
+        arguments = (inputs, *arguments)
         if block_fn.queue or block_fn.concurrency_id != "model":
             return await super().process_api(block_fn, *arguments, **options)
         if self._inside >= self._most:
-            raise gr.Error(text("en", "page.error.busy", waiting=self._inside), print_exception=False)
+            raise gr.Error(text(_speaking.get(), "page.error.busy", waiting=self._inside), print_exception=False)
         self._inside += 1
         try:
             async with self._turns:
@@ -119,7 +125,7 @@ class Page(gr.Blocks):
         except Exception as error:
             said = error.message if isinstance(error, gr.Error) else ""
             if not 0 < len(said) <= LONGEST_SENTENCE:
-                said = _storage_sentence(error) or text("en", "page.error.unread")
+                said = _storage_sentence(error) or text(_speaking.get(), "page.error.unread")
             raise gr.Error(said, print_exception=False) from error
 
     async def postprocess_data(self, *arguments: Any, **options: Any) -> Any:
@@ -368,13 +374,13 @@ def _storage_sentence(error: BaseException | None) -> str:
     """What to say where the server cannot write files; "" for any other error."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            return text("en", "page.error.storage")
+            return text(_speaking.get(), "page.error.storage")
         error = error.__cause__
     return ""
 
 
 def _language(code: Any) -> str:
-    return code if code in LANGUAGES else "en"
+    return code if isinstance(code, str) and code in LANGUAGES else "en"
 
 
 def _pick(index: int) -> tuple[str, str]:

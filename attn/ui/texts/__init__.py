@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -28,3 +29,15 @@ def text(language: str, key: str, **values: object) -> str:
         KeyError: no such key.
     """
     return load_texts(language)[key].format(**values)
+
+
+def translated(language: str, sentence: str) -> str:
+    """What a module below the page says in English, in ``language``; as it is where no translation is known.
+
+    The English templates in ``reasons.en.json`` recognise the sentence and its values.
+    """
+    for key, template in load_texts("en", "reasons").items():
+        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(template))
+        if found := re.fullmatch(pattern, sentence, re.DOTALL):
+            return text(language, key, **found.groupdict())
+    return sentence
