@@ -36,14 +36,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_app(*flags: str, **environment: str) -> Iterator[str]:
-    """`python app.py` in a process of its own; yields its address and ends it afterwards."""
-    port = free_port()
+def app_process(
+    *flags: str, folder: Path = ROOT, port: int = 0, **environment: str
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """`python app.py` of `folder` in a process of its own; yields its address and the process, and ends it."""
+    port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryFile("w+") as output:  # a pipe that nobody reads would fill and stop the app
         process = subprocess.Popen(
             [sys.executable, "app.py", *flags],
-            cwd=ROOT,
+            cwd=folder,
             env={**os.environ, "GRADIO_SERVER_PORT": str(port), **environment},
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -61,7 +63,7 @@ def running_app(*flags: str, **environment: str) -> Iterator[str]:
                     if time.monotonic() > deadline:
                         raise
                     time.sleep(0.2)
-            yield url
+            yield url, process
         finally:
             process.terminate()
             try:
@@ -69,6 +71,13 @@ def running_app(*flags: str, **environment: str) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@contextmanager
+def running_app(*flags: str, **options: Any) -> Iterator[str]:
+    """The address of an `app_process`."""
+    with app_process(*flags, **options) as (url, _):
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -80,9 +89,9 @@ def app_url() -> Iterator[str]:
 
 @pytest.fixture
 def start_app() -> Iterator[Callable[..., str]]:
-    """`start_app(*flags, **environment)` → the address of an app of the test's own."""
+    """`start_app(*flags, **options)` → the address of an app of the test's own; arguments as of `running_app`."""
     with ExitStack() as stack:
-        yield lambda *flags, **environment: stack.enter_context(running_app(*flags, **environment))
+        yield lambda *flags, **options: stack.enter_context(running_app(*flags, **options))
 
 
 @pytest.fixture(scope="session")

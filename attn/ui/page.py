@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from fastapi import Request, Response
+from fastapi.responses import PlainTextResponse
 from gradio.data_classes import ImageData
 
 from attn.bundled import WeightsUnavailable
@@ -61,6 +63,8 @@ class Settings:
     queue: keep visitors' requests in this process's memory, in order, with their place shown. False for one of several
         processes behind a balancer, where the next request may reach another.
     max_waiting: requests that wait at most; whoever comes then is told that the page is busy.
+    mcp: the two endpoints are MCP tools as well. They then take their turns without Gradio's queue, through which
+        Gradio's MCP server would get the picture of a map as a path in a text.
     """
 
     stem: str = "bundled"
@@ -68,6 +72,7 @@ class Settings:
     longest_side: int = 320
     queue: bool = True
     max_waiting: int = 64  # about half a minute's work on two cores
+    mcp: bool = False
 
     def view(self) -> View:
         """The controls as the page opens with them. Raises UserError where they do not go together."""
@@ -89,6 +94,14 @@ class Photograph(gr.Image):
         return payload.path
 
 
+class Numbers(gr.JSON):
+    """`gr.JSON` that passes its value on as it is: MCP answers are the text of it, and gr.JSON's begins "root="."""
+
+    def postprocess(self, value: Any) -> Any:
+        """The value as it is."""
+        return value
+
+
 class Page(gr.Blocks):
     """`gr.Blocks` that says in a sentence what it cannot read, store or serve now; Gradio says "Error" or less.
 
@@ -106,17 +119,24 @@ class Page(gr.Blocks):
         """Gradio's: one event. Without the queue the model's events still take turns, and only so many may wait."""
         # The page's events begin with its language, a program's do not.
         _speaking.set(_language(inputs[0] if inputs else None))
-        arguments = (inputs, *arguments)
-        if block_fn.queue or block_fn.concurrency_id != "model":
-            return await super().process_api(block_fn, *arguments, **options)
-        if self._inside >= self._most:
-            raise gr.Error(text(_speaking.get(), "page.error.busy", waiting=self._inside), print_exception=False)
-        self._inside += 1
         try:
-            async with self._turns:
-                return await super().process_api(block_fn, *arguments, **options)
-        finally:
-            self._inside -= 1
+            if block_fn.queue or block_fn.concurrency_id != "model":
+                return await super().process_api(block_fn, inputs, *arguments, **options)
+            if self._inside >= self._most:
+                sentence = text(_speaking.get(), "page.error.busy", waiting=self._inside)
+                raise gr.Error(sentence, print_exception=False)
+            self._inside += 1
+            try:
+                async with self._turns:
+                    return await super().process_api(block_fn, inputs, *arguments, **options)
+            finally:
+                self._inside -= 1
+        except gr.Error:
+            raise
+        except Exception as error:
+            if sentence := _storage_sentence(error):
+                raise gr.Error(sentence, print_exception=False) from error
+            raise
 
     async def preprocess_data(self, *arguments: Any, **options: Any) -> Any:
         """Gradio's: the values sent to an event, read by its components."""
@@ -127,15 +147,6 @@ class Page(gr.Blocks):
             if not 0 < len(said) <= LONGEST_SENTENCE:
                 said = _storage_sentence(error) or text(_speaking.get(), "page.error.unread")
             raise gr.Error(said, print_exception=False) from error
-
-    async def postprocess_data(self, *arguments: Any, **options: Any) -> Any:
-        """Gradio's: what a callback returned, written to files where it is large."""
-        try:
-            return await super().postprocess_data(*arguments, **options)
-        except Exception as error:
-            if sentence := _storage_sentence(error):
-                raise gr.Error(sentence, print_exception=False) from error
-            raise
 
 
 class Bridge(gr.HTML):
@@ -324,7 +335,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             js="() => setTimeout(() => document.querySelector('#attn-download').click(), 100)",
             **quick,
         )
-        _interface(photograph, controls, turns)
+        _interface(photograph, controls, {**turns, "queue": settings.queue and not settings.mcp})
     for event in demo.fns.values():
         if event.api_visibility == "private":
             event.api_name = None  # else Gradio runs it under its name for whoever asks
@@ -343,6 +354,7 @@ def launch_options() -> dict[str, Any]:
         "css": CSS,
         "footer_links": ["api", "gradio"],
         "max_file_size": "64mb",
+        "app_kwargs": {"exception_handlers": {OSError: _unstored}},
         "run_history": False,
         "enable_monitoring": False,
         "state_session_capacity": 200,
@@ -377,6 +389,14 @@ def _storage_sentence(error: BaseException | None) -> str:
             return text(_speaking.get(), "page.error.storage")
         error = error.__cause__
     return ""
+
+
+async def _unstored(request: Request, error: Exception) -> Response:
+    """What an upload gets that cannot be written to the disk: it never reaches `Page`."""
+    _speaking.set(_language(request.headers.get("accept-language", "")[:2]))
+    if sentence := _storage_sentence(error):
+        return PlainTextResponse(sentence, status_code=507)  # Insufficient Storage
+    raise error
 
 
 def _language(code: Any) -> str:
@@ -472,7 +492,7 @@ def _shuffle(event: gr.EventData, *state: Any) -> Any:
 
 def _interface(photograph: Photograph, controls: list[Any], turns: Mapping[str, Any]) -> None:
     """The two endpoints for programs; everything else on the page is private."""
-    button, answer, file = gr.Button(visible=False), gr.JSON(visible=False), gr.File(visible=False)
+    button, answer, file = gr.Button(visible=False), Numbers(visible=False), gr.File(visible=False)
     row, column = gr.Number(label="row", visible=False), gr.Number(label="column", visible=False)
     button.click(inspect, [photograph, *controls], [answer, file], api_name="inspect", **turns)
     button.click(query, [row, column, photograph, *controls], [answer, file], api_name="query", **turns)
