@@ -753,7 +753,7 @@ function channelsPanel(root, props, watch) {
       draw: (ctx, width, height, colours) => {
         const norms = model.stat(name(), 'change_norm');
         const { sx, sy } = drawAxes(ctx, width, height, colours, [0, norms.length], [0, core.extent(norms)[1]],
-          { x: t('axis.channel'), y: '‖Δ_c‖' });
+          { x: t('axis.channel'), y: '‖Δ‖' });
         ctx.fillStyle = colours.quiet;
         const bar = Math.max(1, sx(1) - sx(0));
         norms.forEach((norm, i) => ctx.fillRect(sx(i), sy(norm), bar, sy(0) - sy(norm)));

@@ -45,6 +45,7 @@ from attn.ui.texts import LANGUAGES, text
 from attn.ui.tour import Tour
 
 OPENING = "lion"
+OPENING_VIEW = "q6.9"  # as in share links: its nose, in the default grid
 # The controls by their names in share links, in the order of `read_view`; a file is not in a link.
 ADDRESS = ("stem", "stage", "side", "weights", "position", "seed")
 # Inspections at once: the arrays are shared by the cores already, a second one fills the gaps.
@@ -370,7 +371,8 @@ def _opening(settings: Settings) -> tuple[View, ExplorerView | ExplorerNotice, s
     for wanted in (settings, Settings()):
         try:
             view = wanted.view()
-            return view, explorer_view(EXAMPLES[OPENING], view), notice
+            shown = OPENING_VIEW if view == Settings().view() else ""
+            return view, explorer_view(EXAMPLES[OPENING], view, shown), notice
         except (UserError, GridTooLarge, StemUnavailable, WeightsUnavailable) as error:
             notice = text("en", "page.fallback.stem", reason=error)
             sentence = str(error)
