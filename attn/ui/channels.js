@@ -1328,9 +1328,8 @@ function channelsPanel(root, props, watch) {
       model = core.channelsModel(value.facts, arrays);
       photo = { image, grey: greyOf(image) };
       const [rows, cols] = model.facts.grid;
-      if (!(state.query?.row < rows && state.query?.col < cols)) {
-        state.query = { row: Math.floor(rows / 2), col: Math.floor(cols / 2) };
-      }
+      const [row, col] = attn.query ? attn.core.sameSpot(attn.query, [rows, cols]) : [rows >> 1, cols >> 1];
+      state.query = { row, col };
       if (!(state.channel !== null && state.channel < model.facts.channels)) {
         state.channel = core.sortedOrder(arrays.stats_std_before, true)[0];
       }
@@ -1346,17 +1345,15 @@ function channelsPanel(root, props, watch) {
     }
   }
 
-  // What is said before the arrays are here is kept for them; a grid of another size is met at the same place.
+  // What is said before the arrays are here is kept for them.
   const heard = (handler, keep) => (detail) => {
     if (detail.source === SOURCE) return;
     if (model) handler(detail);
     else keep(detail);
   };
-  attn.on(root, 'attn:query', heard(({ row, col, rows, cols }) => {
-    const [height, width] = model.facts.grid;
-    const here = (place, from, to) => Math.floor(((place + 0.5) / (from ?? to)) * to);
-    setQuery(here(row, rows, height), here(col, cols, width), false);
-  }, ({ row, col }) => { state.query = { row, col }; }));
+  attn.on(root, 'attn:query', (query) => {
+    if (query.source !== SOURCE && model) setQuery(...attn.core.sameSpot(query, model.facts.grid), false);
+  });
   attn.on(root, 'attn:channel', heard(
     ({ channel }) => setChannel(channel, false), ({ channel }) => { state.channel = channel; }));
   attn.on(root, 'attn:mechanism', heard(

@@ -247,6 +247,12 @@ const attnCore = (() => {
     return names[(Math.round(Math.atan2(down, right) / (Math.PI / 4)) + 8) % 8];
   }
 
+  // The position of a grid [height, width] at the same place as one of a grid of rows × cols (by default the same grid).
+  function sameSpot({ row, col, rows, cols }, [height, width]) {
+    const here = (place, from, to) => Math.max(0, Math.min(to - 1, Math.floor(((place + 0.5) / (from ?? to)) * to)));
+    return [here(row, rows, height), here(col, cols, width)];
+  }
+
   // --- colours -----------------------------------------------------------------------------------------------------
 
   // Evenly spaced anchors of matplotlib's colour maps, interpolated linearly (within 6/255 of the originals).
@@ -387,7 +393,7 @@ const attnCore = (() => {
 
   return {
     unpack, logitsFromTable, logitsFromFactors, softmax, attentionColumn, sweep,
-    entropy, massPositions, summarise, summariseEven, jensenShannon, cosine, movedShare, scaled, compass,
+    entropy, massPositions, summarise, summariseEven, jensenShannon, cosine, movedShare, scaled, compass, sameSpot,
     colormap, scaleOf, colourise, peakOf,
     VIEW, MAX_PINS, CHOICES, TEMPERATURES, encodeState, decodeState,
   };
@@ -425,8 +431,12 @@ const attn = typeof window === 'undefined' ? null : (window.attn ??= (() => {
       root.lang = services.lang === 'zh' ? 'zh-CN' : 'en';
     },
 
+    // The last query that any component told: what opens later begins there.
+    query: null,
+
     // Components talk through events on the document; a listener goes when its element has left the page.
     emit(type, detail) {
+      if (type === 'attn:query') services.query = detail;
       document.dispatchEvent(new CustomEvent(type, { detail }));
     },
 

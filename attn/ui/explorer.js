@@ -310,8 +310,13 @@ function moveTo(cell, tell = true) {
   view.cell = cell;
   schedule();
   if (!tell) return;
-  attn.emit('attn:query', { source: id, row: cell[0], col: cell[1], rows: data.rows, cols: data.cols });
+  tellQuery();
   stateChanged();
+}
+
+function tellQuery() {
+  const [row, col] = view.cell;
+  attn.emit('attn:query', { source: id, row, col, rows: data.rows, cols: data.cols });
 }
 
 function recall(index) {
@@ -552,14 +557,13 @@ function setState(state) {
   writeControls();
   buildPins();
   attentionChanged();
+  tellQuery();
 }
 
 root.explorer = { id, getState, setState };
 
-attn.on(root, 'attn:query', ({ source, row, col, rows = data?.rows, cols = data?.cols }) => {
-  if (source === id || !data) return;
-  const cell = [Math.floor(((row + 0.5) / rows) * data.rows), Math.floor(((col + 0.5) / cols) * data.cols)];
-  moveTo(clampCell(cell), false);
+attn.on(root, 'attn:query', (query) => {
+  if (query.source !== id && data) moveTo(core.sameSpot(query, [data.rows, data.cols]), false);
 });
 
 const GESTURES = ['point', 'click', 'drag', 'arrows', 'shift', 'enter', 'digits', 'escape', 'help'];

@@ -274,7 +274,7 @@ if (attn) {
       const { facts } = value;
       const order = Uint16Array.from(facts.permutation);
       const [rows, cols] = facts.grid;
-      if (!shown || shown.facts.grid.join() !== facts.grid.join()) cell = [rows >> 1, cols >> 1];
+      cell = attn.query ? attn.core.sameSpot(attn.query, [rows, cols]) : [rows >> 1, cols >> 1];
       shown = { facts, model, image, order, back: labCore.inverse(order) };
       shown.shuffled = shufflePicture(shown);
       root.dataset.state = 'ready';
@@ -306,7 +306,7 @@ if (attn) {
   function pointTo(row, col) {
     if (!shown || (row === cell[0] && col === cell[1])) return;
     cell = [row, col];
-    attn.emit('attn:query', { source: 'lab', row, col });
+    attn.emit('attn:query', { source: 'lab', row, col, rows: shown.facts.grid[0], cols: shown.facts.grid[1] });
     redraw();
   }
 
@@ -347,11 +347,9 @@ if (attn) {
     pointTo(...step.map((move, axis) => inside(cell[axis] + move, shown.facts.grid[axis])));
     say();
   });
-  attn.on(root, 'attn:query', ({ source, row, col }) => {
-    if (source === 'lab' || !shown) return;
-    const [rows, cols] = shown.facts.grid;
-    if (row < 0 || col < 0 || row >= rows || col >= cols) return;
-    cell = [row, col];
+  attn.on(root, 'attn:query', (query) => {
+    if (query.source === 'lab' || !shown) return;
+    cell = attn.core.sameSpot(query, shown.facts.grid);
     redraw();
   });
   attn.on(root, 'attn:lab', ({ shuffle: press, strength }) => {

@@ -147,6 +147,15 @@ def test_a_link_restores_the_view(app_url: str, open_page: Callable[..., Any]) -
     assert "7" in second.locator(".ax-badge").inner_text()
 
 
+def test_what_opens_later_begins_at_the_same_query(app_url: str, open_page: Callable[..., Any]) -> None:
+    page = ready(open_page(f"{app_url}?example=lion&view=q3.4"))
+    channels = page.locator(".attn-channels")
+    assert (channels.get_attribute("data-row"), channels.get_attribute("data-col")) == ("3", "4")
+    hover(page, 12, 7)
+    page.evaluate("attn.page.set({ tab: 'lab' })")
+    page.wait_for_selector(".attn-lab[data-state=ready][data-row='12'][data-col='7']", timeout=60_000)
+
+
 def test_a_link_with_nonsense_is_a_sentence(app_url: str, open_page: Callable[..., Any]) -> None:
     page = open_page(f"{app_url}?stem=%3Cb%3Ex&seed=NaN&view=%24%7Balert(1)%7D")
     notice = page.locator(".attn-banner").first

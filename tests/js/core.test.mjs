@@ -181,3 +181,10 @@ test('a broken link gives a usable view', () => {
   const view = core.decodeState('q1~p1.2_x_3.4~x0.9~dnowhere~t1e9~m~o-5~constructor~💥~cgrey');
   assert.deepEqual(view, { ...core.VIEW, pins: [[1, 2], [3, 4]], temperature: 4, opacity: 0, colormap: 'grey' });
 });
+
+test('a position is met at the same place of another grid', () => {
+  assert.deepEqual(core.sameSpot({ row: 3, col: 5 }, [10, 10]), [3, 5]);
+  assert.deepEqual(core.sameSpot({ row: 3, col: 5, rows: 10, cols: 10 }, [20, 40]), [7, 22]);
+  assert.deepEqual(core.sameSpot({ row: 19, col: 0, rows: 20, cols: 20 }, [5, 5]), [4, 0]);
+  assert.deepEqual(core.sameSpot({ row: 99, col: -1 }, [5, 5]), [4, 0]);
+});
