@@ -59,6 +59,7 @@ POINT_READY = "() => document.querySelector('#explorer [data-row]')?.dataset.row
 def serve(kind: str, port: int) -> None:
     """The app to compare with: "echo", or "click" for the usual way to redraw an overlay."""
     import gradio as gr
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     from attn import Inspector
@@ -84,8 +85,9 @@ def serve(kind: str, port: int) -> None:
                 axes.imshow(encoding.image)
                 weights = attention[row * width + column].reshape(height, width)
                 axes.imshow(weights, alpha=0.5, extent=(0, encoding.image.shape[1], encoding.image.shape[0], 0))
-                figure.canvas.draw()
-                return np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
+                canvas = FigureCanvasAgg(figure)
+                canvas.draw()
+                return np.asarray(canvas.buffer_rgba())[..., :3]
 
             given = gr.Image(encoding.image, elem_id="input", interactive=False)
             shown = gr.Image(elem_id="output")

@@ -557,7 +557,6 @@ function setState(state) {
   writeControls();
   buildPins();
   attentionChanged();
-  tellQuery();
 }
 
 root.explorer = { id, getState, setState };
@@ -652,6 +651,11 @@ function show(value, arrays, image) {
   else setState(carriedView(before));
   draw();
   root.dataset.state = 'ready';
+  // What follows the map, here and on the server, waits until it is painted.
+  requestAnimationFrame(() => setTimeout(() => {
+    tellQuery();
+    trigger('shown');
+  }));
 }
 
 // A new map keeps how it is looked at; of the same photograph also where, whatever the grid.

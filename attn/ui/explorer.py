@@ -146,7 +146,8 @@ class Explorer(gr.HTML):
 
     Listen with `.export(...)`: the event's data is {"kind": figure-png | figure-svg | figure-pdf | arrays | metrics |
     snippet, "view": the view as in share links, "lang": en | zh} beside the view's parts by name (see VIEW in
-    common.js). In the page, `attn:query` and `attn:state` fire on the document.
+    common.js); and with `.shown(...)`, once a new map is painted. In the page, `attn:query` and `attn:state` fire on
+    the document.
     """
 
     data_model = ExplorerData

@@ -258,26 +258,18 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         quick: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
 
         def inspect_after(event: Callable[..., Any], **arguments: Any) -> None:
-            """The map first, then the channels, then the lab: each waits for the one before, no map for the rest."""
-            looked = event(_look, state, [explorer, bridge, banner], **arguments, **private)
-            measured = looked.success(measure, state, [channels, shapes], show_progress="hidden", **private)
-            measured.success(practise, state, [lab, tour], show_progress="hidden", **private)
+            event(_look, state, [explorer, bridge, banner], **arguments, **private)
 
-        changes = [
-            photograph.input,
-            weights.input,
-            position.input,
-            seed.submit,
-            seed.blur,
-            file.upload,
-            stem.input,
-            stage.input,
-            longest_side.release,
-        ]
+        # A network may have to be fetched and a large grid takes its time: the whole animation. A photograph's map is
+        # there in a quarter of a second, of which the animation would take a third: a line of text, should it wait.
+        slow = [stem.input, stage.input, longest_side.release]
+        fast = [photograph.input, weights.input, position.input, seed.submit, seed.blur, file.upload]
+        line = {"show_progress": "minimal", "show_progress_on": bridge}
         photograph.input(None, None, example, js="() => ''", **quick)
-        inspect_after(partial(gr.on, changes, trigger_mode="always_last"))
+        inspect_after(partial(gr.on, slow, trigger_mode="always_last"))
+        inspect_after(partial(gr.on, fast, trigger_mode="always_last"), **line)
         picked = examples.click(_pick, examples, [photograph, example], **quick)
-        inspect_after(picked.then)
+        inspect_after(picked.then, **line)
         weights.change(_relevant, weights, [position, seed, file], **quick)
 
         said_by = {
@@ -315,14 +307,17 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             return _restore(view, chosen, request.query_params)
 
         settable = [photograph, example, *controls]
-        opened = demo.load(
+        demo.load(
             restore,
             language,
             [language, *settable, explorer, bridge, banner],
             js="() => window.attn ? window.attn.lang : 'en'",
             **quick,
         )
-        measured = opened.then(measure, state, [channels, shapes], show_progress="hidden", **private)
+        # The map first: the channels wait until the browser has drawn it, the lab waits for the channels.
+        measured = explorer.shown(
+            measure, state, [channels, shapes], trigger_mode="always_last", show_progress="hidden", **private
+        )
         measured.success(practise, state, [lab, tour], show_progress="hidden", **private)
         asked = bridge.command(_command, state, settable, **quick)
         inspect_after(asked.success)
