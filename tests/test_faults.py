@@ -124,7 +124,7 @@ def test_killed_in_the_middle_clients_are_told_and_come_back() -> None:
     port = free_port()
     with app_process(port=port) as (url, process):
         client = Client(url, verbose=False)
-        job = client.submit(image=handle_file(LION), longest_side=512, api_name="/inspect")
+        job = client.submit(image=handle_file(LION), longest_side=1024, api_name="/inspect")
         time.sleep(0.2)
         process.kill()
         with pytest.raises(Exception):  # noqa: B017, PT011 - whatever the client makes of a closed connection
