@@ -105,3 +105,13 @@ def chromium() -> Iterator[Any]:
         browser = driver.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+def quiet(page: Any) -> None:
+    """Waits until no request has begun for a second. ("networkidle" waits for Gradio's event streams to end, too.)"""
+    begun: list[str] = []
+    page.on("request", lambda request: begun.append(request.url))
+    before = -1
+    while before != len(begun):
+        before = len(begun)
+        page.wait_for_timeout(1000)

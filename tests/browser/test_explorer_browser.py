@@ -17,6 +17,7 @@ from attn.attention_metrics import (
     uniform_attention_distance,
 )
 from attn.ui.explorer import ExplorerView
+from tests.conftest import quiet
 
 pytestmark = pytest.mark.browser
 
@@ -119,7 +120,7 @@ def test_hovering_shows_pythons_numbers_and_requests_nothing(page: Any, name: st
     view = VALUES[name]
     set_value(page, name)
     requests: list[str] = []
-    page.wait_for_load_state("networkidle")
+    quiet(page)
     page.on("request", lambda request: requests.append(request.url))
     rows, cols = view.grid
     for row, col in [(0, 0), (rows // 2, 3), (rows - 1, cols - 1), (2, cols // 3)]:

@@ -13,6 +13,7 @@ from attn.text import shuffle_sentence, tokenize
 from attn.ui.lab import LabView, lab_view
 from attn.ui.texts import text
 from attn.ui.tour import tour_facts
+from tests.conftest import quiet
 
 pytestmark = pytest.mark.browser
 
@@ -41,7 +42,7 @@ def view(inspection: Inspection, inspector: Inspector) -> LabView:
 def lab(app_url: str, open_page: Callable[..., Any]) -> Any:
     page = open_page(f"{app_url}?lang=en&example=lion&side={SIDE}")
     open_lab(page)
-    page.wait_for_load_state("networkidle")
+    quiet(page)
     return page
 
 

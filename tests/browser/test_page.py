@@ -15,6 +15,7 @@ from PIL import Image
 from attn import Inspector
 from attn.attention_metrics import query_metrics
 from attn.ui.texts import text
+from tests.conftest import quiet
 
 pytestmark = pytest.mark.browser
 
@@ -62,7 +63,7 @@ def wait_for_weights(page: Any, source: str) -> None:
 def test_pointing_shows_pythons_numbers_without_a_request(page: Any) -> None:
     encoding = Inspector().encode(LION)
     expected = query_metrics(encoding.attention, encoding.grid, encoding.stride_px)
-    page.wait_for_load_state("networkidle")
+    quiet(page)
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
     for row, col in [(2, 3), (10, 10), (17, 5), (0, 0), (19, 19)]:
