@@ -13,6 +13,7 @@ from attn import bundled, checkpoints, images, stem
 from attn.ui.callbacks import figures_table
 from attn.ui.lab import statements
 from attn.ui.texts import LANGUAGES, load_texts, text, translated
+from tests.corpus import png
 
 UI = Path(attn.ui.__file__).parent
 
@@ -81,6 +82,13 @@ def test_every_sentence_of_an_error_is_translated(module: ModuleType) -> None:
     assert len(errors) >= 3
     assert [each for each in errors if not re.search(r"[\u4e00-\u9fff]", translated("zh", each))] == []
     assert [each for each in errors if translated("en", each) != each] == []
+
+
+@pytest.mark.parametrize("size", [(9000, 9000), (20000, 20000)])
+def test_a_picture_too_large_is_said_without_english(size: tuple[int, int]) -> None:
+    with pytest.raises(images.ImageError) as refused:
+        images.open_image(png(*size, 8, 2, b""))
+    assert not re.search("[A-Za-z]{2}", translated("zh", str(refused.value)))
 
 
 def test_an_unknown_sentence_stays() -> None:
