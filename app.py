@@ -16,7 +16,7 @@ if sys.platform == "linux":
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).mallopt(-8, 2)  # M_ARENA_MAX
 
-from attn.stem import STAGES, STEMS
+from attn.stems import STAGES, STEMS
 from attn.ui.page import Settings, build_demo, launch_options
 
 

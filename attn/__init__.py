@@ -1,15 +1,15 @@
 """See where attention looks and which channels it weighs: spatial and channel attention on the same features."""
 
-from attn.channel import (
+from attn.inspector import Inspection, Inspector
+from attn.mechanisms import (
     ChannelGate,
     ChannelSelfAttention,
     CrossCovarianceAttention,
     EfficientChannelAttention,
     SqueezeExcite,
 )
-from attn.inspector import Inspection, Inspector
-from attn.spatial import AttnBlock
-from attn.stem import ResNetStem
+from attn.mechanisms.spatial import AttnBlock
+from attn.stems import ResNetStem
 
 __all__ = [
     "AttnBlock",

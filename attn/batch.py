@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from attn.channel import CHANNEL_MECHANISMS
-from attn.channel_stats import median_defined
 from attn.checkpoints import SOURCES
 from attn.images import ImageError
 from attn.inspector import Inspection, Inspector
-from attn.stem import STAGES, STEMS
+from attn.measures.channels import median_defined
+from attn.mechanisms import CHANNEL_MECHANISMS
+from attn.stems import STAGES, STEMS
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 BATCH = 16

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from attn.bundled import WEIGHTS_DIR, DamagedWeights, WeightsUnavailable, is_bundled, load_bundled
-from attn.channel import CHANNEL_MECHANISMS
-from attn.position import SinusoidalEncoding2d
-from attn.spatial import AttnBlock
+from attn.mechanisms import CHANNEL_MECHANISMS
+from attn.mechanisms.position import SinusoidalEncoding2d
+from attn.mechanisms.spatial import AttnBlock
 
 __all__ = [
     "SOURCES",

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from attn.attention_metrics import QueryMetrics, query_metrics, query_specificity
-from attn.channel import CHANNEL_MECHANISMS
-from attn.channel_stats import ChannelStats, channel_stats, relative_change
 from attn.checkpoints import WeightsInfo, build_attention, build_channel, has_trained
 from attn.images import ImageSource, open_image
-from attn.spatial import TraceStep
-from attn.stem import ResNetStem, to_tensor
+from attn.measures.attention import QueryMetrics, query_metrics, query_specificity
+from attn.measures.channels import ChannelStats, channel_stats, relative_change
+from attn.mechanisms import CHANNEL_MECHANISMS
+from attn.mechanisms.spatial import TraceStep
+from attn.stems import ResNetStem, to_tensor
 
 Array = NDArray[np.float32]
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from attn.spatial import AttnBlock
+from attn.mechanisms.spatial import AttnBlock
 
 MIB = 2**20
 PEAK_SIDE = 2048

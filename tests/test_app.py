@@ -13,7 +13,7 @@ from PIL import Image
 
 import app
 from attn import Inspector
-from attn.stem import STEMS
+from attn.stems import STEMS
 
 LION, CHEETAH = get_image("lion.jpg"), get_image("cheetah.jpg")
 

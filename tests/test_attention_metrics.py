@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attn.attention_metrics import (
+from attn.measures.attention import (
     effective_rank,
     entropy,
     mass_area,

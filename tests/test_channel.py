@@ -11,7 +11,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from attn.channel import (
+from attn.mechanisms import (
     CHANNEL_MECHANISMS,
     ChannelGate,
     ChannelSelfAttention,

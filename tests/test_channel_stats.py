@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attn.attention_metrics import effective_rank
-from attn.channel_stats import (
+from attn.measures.attention import effective_rank
+from attn.measures.channels import (
     channel_correlation,
     channel_stats,
     feature_effective_rank,

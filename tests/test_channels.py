@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import attn.ui
-from attn.channel import CHANNEL_MECHANISMS
-from attn.channel_stats import ChannelStats, channel_correlation, feature_effective_rank
-from attn.spatial import AttnBlock
+from attn.measures.channels import ChannelStats, channel_correlation, feature_effective_rank
+from attn.mechanisms import CHANNEL_MECHANISMS
+from attn.mechanisms.spatial import AttnBlock
 from attn.ui import channels as panel
 from attn.ui.channels import Channels, ChannelsView
 from tests.browser.channels_page import make_inspection

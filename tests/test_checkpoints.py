@@ -11,7 +11,6 @@ from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 
 from attn import bundled
-from attn.channel import CHANNEL_MECHANISMS
 from attn.checkpoints import (
     SOURCES,
     DamagedWeights,
@@ -23,8 +22,9 @@ from attn.checkpoints import (
     has_trained,
     similarity_temperature,
 )
-from attn.position import SinusoidalEncoding2d
-from attn.spatial import AttnBlock
+from attn.mechanisms import CHANNEL_MECHANISMS
+from attn.mechanisms.position import SinusoidalEncoding2d
+from attn.mechanisms.spatial import AttnBlock
 from tests import corpus
 
 C = 64

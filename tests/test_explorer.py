@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from attn.texts import load_texts
 from attn.ui.component import component_files, pack_arrays
 from attn.ui.explorer import (
     Explorer,
@@ -20,7 +21,6 @@ from attn.ui.explorer import (
     encode_logits,
     encoding_error,
 )
-from attn.ui.texts import load_texts
 
 UI = Path(__file__).parent.parent / "attn" / "ui"
 CORE_TESTS = Path(__file__).parent / "js" / "core.test.mjs"

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attn import export, render
-from attn.attention_metrics import query_metrics, query_specificity
-from attn.channel_stats import channel_stats, relative_change
 from attn.checkpoints import WeightsInfo
-from attn.export import MapView, channel_csv, npz_bytes, query_csv, snippet, view_figure
+from attn.figures import export, render
+from attn.figures.export import MapView, channel_csv, npz_bytes, query_csv, snippet, view_figure
 from attn.inspector import Inspection, Inspector
+from attn.measures.attention import query_metrics, query_specificity
+from attn.measures.channels import channel_stats, relative_change
 
 GRID, CHANNELS = (3, 4), 5
 POSITIONS = GRID[0] * GRID[1]

@@ -24,7 +24,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from attn.checkpoints import WeightsError, build_attention
-from attn.spatial import AttnBlock
+from attn.mechanisms.spatial import AttnBlock
 from attn.ui import callbacks
 
 CHEETAH = get_image("cheetah.jpg")

@@ -10,8 +10,8 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from attn.attention_metrics import positions_px
-from attn.spatial import AttnBlock
+from attn.measures.attention import positions_px
+from attn.mechanisms.spatial import AttnBlock
 from attn.training import grouping_auc as judge
 
 

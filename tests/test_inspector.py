@@ -10,10 +10,10 @@ from gradio.media import get_image
 from PIL import Image
 
 from attn import Inspector
-from attn.channel import CHANNEL_MECHANISMS
 from attn.images import ImageError
 from attn.inspector import Encoding, Inspection
-from attn.stem import GridTooLarge
+from attn.mechanisms import CHANNEL_MECHANISMS
+from attn.stems import GridTooLarge
 
 LION, CHEETAH = get_image("lion.jpg"), get_image("cheetah.jpg")
 

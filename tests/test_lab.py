@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from attn.attention_metrics import entropy, mean_attention_distance, uniform_attention_distance
 from attn.inspector import Inspection, Inspector
-from attn.position import SinusoidalEncoding2d
-from attn.shuffle import encoded_queries, shuffle_positions, with_encoding
-from attn.text import shuffle_sentence
+from attn.measures.attention import entropy, mean_attention_distance, uniform_attention_distance
+from attn.measures.shuffle import encoded_queries, shuffle_positions, with_encoding
+from attn.mechanisms.position import SinusoidalEncoding2d
+from attn.sentence import shuffle_sentence
+from attn.texts import LANGUAGES, load_texts
 from attn.ui.component import HERE, pack_arrays
 from attn.ui.lab import (
     STATEMENTS,
@@ -31,7 +32,6 @@ from attn.ui.lab import (
     statements,
     text_view,
 )
-from attn.ui.texts import LANGUAGES, load_texts
 from attn.ui.tour import Tour, contrasting_queries, tour_facts
 
 PARTS = ("lab", "text_lane", "tour", "formulas", "statements")

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from attn.position import SinusoidalEncoding2d, sinusoidal_encoding_1d
+from attn.mechanisms.position import SinusoidalEncoding2d, sinusoidal_encoding_1d
 
 
 def test_1d_matches_the_paper_term_by_term() -> None:

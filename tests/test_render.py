@@ -14,8 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from attn import render
-from attn.render import (
+from attn.figures import render
+from attn.figures.render import (
     COLORMAPS,
     SCALES,
     TEXTS,

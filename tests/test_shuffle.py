@@ -8,9 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attn.channel import CHANNEL_MECHANISMS
-from attn.position import SinusoidalEncoding2d
-from attn.shuffle import (
+from attn.measures.shuffle import (
     SAME,
     encoded_queries,
     evenly_spaced,
@@ -19,7 +17,9 @@ from attn.shuffle import (
     shuffle_test,
     with_encoding,
 )
-from attn.spatial import AttnBlock
+from attn.mechanisms import CHANNEL_MECHANISMS
+from attn.mechanisms.position import SinusoidalEncoding2d
+from attn.mechanisms.spatial import AttnBlock
 
 CHANNELS = 32
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attn.position import SinusoidalEncoding2d
-from attn.spatial import AttnBlock, TraceStep, attention_from
+from attn.mechanisms.position import SinusoidalEncoding2d
+from attn.mechanisms.spatial import AttnBlock, TraceStep, attention_from
 
 
 class PublishedBlock(nn.Module):

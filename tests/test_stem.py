@@ -22,7 +22,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from attn import bundled
 from attn.images import open_image
-from attn.stem import (
+from attn.stems.resnet import (
     BUNDLED_FILE,
     BUNDLED_STAGES,
     DOWNLOAD_PATIENCE_S,

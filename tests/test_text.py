@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attn.position import sinusoidal_encoding_1d
-from attn.text import DIMENSIONS, SELF_LOGIT, embed, self_attention, shuffle_sentence, tokenize
+from attn.mechanisms.position import sinusoidal_encoding_1d
+from attn.sentence import DIMENSIONS, SELF_LOGIT, embed, self_attention, shuffle_sentence, tokenize
 
 SENTENCES = st.lists(
     st.sampled_from(["dog", "dogs", "bites", "man", "狗", "咬", "人", ",", "."]), min_size=2, max_size=12

@@ -9,10 +9,11 @@ from types import ModuleType
 import pytest
 
 import attn.ui
-from attn import bundled, checkpoints, images, stem
+from attn import bundled, checkpoints, images
+from attn.stems import resnet as stem
+from attn.texts import LANGUAGES, load_texts, text, translated
 from attn.ui.callbacks import figures_table
 from attn.ui.lab import statements
-from attn.ui.texts import LANGUAGES, load_texts, text, translated
 from tests.corpus import png
 
 UI = Path(attn.ui.__file__).parent
@@ -56,7 +57,7 @@ def test_every_key_is_used_and_every_used_key_exists() -> None:
     quoted = set(re.findall(rf"""["'`]((?:{"|".join(parts)})\.[\w. -]+?)["'`]""", sources))
     # Keys put together at run time: `part.name.${choice}` in JavaScript, f"part.name.{choice}" in Python.
     prefixes = set(re.findall(rf"""["'`]((?:{"|".join(parts)})\.[\w.]*)\$?\{{""", sources))
-    prefixes.add("reasons.")  # found by their English
+    prefixes |= {"reasons.", "language."}  # found by their English; read as the folder is
     # Parts that are shown whole.
     prefixes |= {f"{part}." for part in re.findall(r"""load_texts\(\w+, "(\w+)"\)\.values\(\)""", sources)}
     assert {key for key in quoted if key not in keys and not key.endswith((".", ".gz", ".json"))} == set()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from attn import bundled
 from attn.bundled import load_bundled
-from attn.spatial import AttnBlock
+from attn.mechanisms.spatial import AttnBlock
 from attn.training import train_grouping as training
 from attn.training.grouping_auc import affinity, build, grouping_auc, load
 from attn.training.train_grouping import Example

@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from torchvision.transforms.v2.functional import pil_to_tensor, resize
 
 from attn.images import open_image
-from attn.stem import MEAN, STD, to_tensor, trunk
+from attn.stems import MEAN, STD, to_tensor, trunk
 
 MEAN_COLUMN = torch.tensor(MEAN).view(1, 3, 1, 1)
 STD_COLUMN = torch.tensor(STD).view(1, 3, 1, 1)

@@ -34,14 +34,14 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from attn.attention_metrics import positions_px
 from attn.bundled import load_bundled
-from attn.channel import CHANNEL_MECHANISMS, CrossCovarianceAttention
 from attn.checkpoints import build_attention, has_trained
 from attn.images import open_image
-from attn.position import SinusoidalEncoding2d
-from attn.spatial import AttnBlock
-from attn.stem import STAGES, STEMS, ResNetStem
+from attn.measures.attention import positions_px
+from attn.mechanisms import CHANNEL_MECHANISMS, CrossCovarianceAttention
+from attn.mechanisms.position import SinusoidalEncoding2d
+from attn.mechanisms.spatial import AttnBlock
+from attn.stems import STAGES, STEMS, ResNetStem
 
 TRAINED = (*CHANNEL_MECHANISMS, "attn", "attn_position")
 ROWS = ("random", "rgb", "distance", "features", *TRAINED, "people")

@@ -31,12 +31,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from attn.bundled import MANIFEST, WEIGHTS_DIR
-from attn.channel import CrossCovarianceAttention
 from attn.checkpoints import build_attention
 from attn.images import open_image
-from attn.position import SinusoidalEncoding2d
-from attn.spatial import AttnBlock
-from attn.stem import STEMS, ResNetStem
+from attn.mechanisms import CrossCovarianceAttention
+from attn.mechanisms.position import SinusoidalEncoding2d
+from attn.mechanisms.spatial import AttnBlock
+from attn.stems import STEMS, ResNetStem
 from attn.training.grouping_auc import ROWS, TRAINED, affinity, build, load_segments, measure
 
 FIGURES = "figures.json"

@@ -17,19 +17,19 @@ from gradio.utils import get_upload_folder
 from matplotlib import get_data_path
 from PIL import Image
 
-from attn.attention_metrics import query_metrics
 from attn.bundled import WEIGHTS_DIR, WeightsUnavailable
-from attn.channel_stats import median_defined
 from attn.checkpoints import SOURCES, WeightsError, WeightsInfo, has_trained
-from attn.export import MapView, npz_bytes, query_csv, snippet, view_figure
+from attn.figures.export import MapView, npz_bytes, query_csv, snippet, view_figure
+from attn.figures.render import figure_bytes, overlay
 from attn.images import ImageError
 from attn.inspector import Encoding, Inspection, Inspector
-from attn.render import figure_bytes, overlay
-from attn.stem import BUNDLED_STAGES, STAGES, STEMS, GridTooLarge, StemUnavailable
+from attn.measures.attention import query_metrics
+from attn.measures.channels import median_defined
+from attn.stems import BUNDLED_STAGES, STAGES, STEMS, GridTooLarge, StemUnavailable
+from attn.texts import text, translated
 from attn.ui.channels import ChannelsView
 from attn.ui.explorer import ExplorerView
 from attn.ui.lab import LabView, lab_view
-from attn.ui.texts import text, translated
 from attn.ui.tour import tour_facts
 
 MAX_ROWS = 64

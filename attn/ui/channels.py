@@ -18,10 +18,10 @@ from gradio.data_classes import FileData, GradioModel
 from numpy.typing import NDArray
 from PIL import Image
 
-from attn.channel import CHANNEL_MECHANISMS
-from attn.channel_stats import ChannelStats, channel_correlation, feature_effective_rank, median_defined
 from attn.inspector import Inspection
-from attn.spatial import AttnBlock
+from attn.measures.channels import ChannelStats, channel_correlation, feature_effective_rank, median_defined
+from attn.mechanisms import CHANNEL_MECHANISMS
+from attn.mechanisms.spatial import AttnBlock
 from attn.ui.component import cached_file, component_files, pack_arrays
 
 Array = NDArray[np.float32]

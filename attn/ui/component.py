@@ -16,7 +16,7 @@ from gradio.data_classes import FileData
 from gradio.processing_utils import save_bytes_to_cache
 from numpy.typing import NDArray
 
-from attn.ui.texts import LANGUAGES, load_texts
+from attn.texts import LANGUAGES, load_texts
 
 HERE = Path(__file__).parent
 DTYPES = {"uint8": "u8", "int8": "i8", "int16": "i16", "uint16": "u16", "float32": "f32"}

@@ -14,14 +14,21 @@ from gradio.data_classes import FileData, GradioModel
 from numpy.typing import NDArray
 from PIL import Image
 
-from attn import attention_metrics as metrics
 from attn.bundled import WEIGHTS_DIR
 from attn.inspector import Inspection, Inspector
-from attn.position import SinusoidalEncoding2d
-from attn.shuffle import EncodedQueries, ShuffleResult, encoded_queries, evenly_spaced, shuffle_test, with_encoding
-from attn.text import MAX_CHARACTERS, MAX_TOKENS, shuffle_sentence, tokenize
+from attn.measures import attention as metrics
+from attn.measures.shuffle import (
+    EncodedQueries,
+    ShuffleResult,
+    encoded_queries,
+    evenly_spaced,
+    shuffle_test,
+    with_encoding,
+)
+from attn.mechanisms.position import SinusoidalEncoding2d
+from attn.sentence import MAX_CHARACTERS, MAX_TOKENS, shuffle_sentence, tokenize
+from attn.texts import load_texts
 from attn.ui.component import cached_file, component_files, pack_arrays
-from attn.ui.texts import load_texts
 
 STRENGTHS = tuple(step / 10 for step in range(21))  # × the encoding's own amplitude
 QUERIES_FOR_MEANS = 512

@@ -17,7 +17,8 @@ from gradio.data_classes import ImageData
 
 from attn.bundled import WeightsUnavailable
 from attn.checkpoints import SOURCES
-from attn.stem import STAGES, STEMS, GridTooLarge, StemUnavailable
+from attn.stems import STAGES, STEMS, GridTooLarge, StemUnavailable
+from attn.texts import LANGUAGES, text
 from attn.ui.callbacks import (
     EXAMPLES,
     MAX_SEED,
@@ -41,7 +42,6 @@ from attn.ui.channels import Channels
 from attn.ui.component import component_files
 from attn.ui.explorer import Explorer, ExplorerNotice, ExplorerView
 from attn.ui.lab import Lab, TextLane, formulas, statements
-from attn.ui.texts import LANGUAGES, text
 from attn.ui.tour import Tour
 
 OPENING = "lion"

@@ -9,9 +9,9 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from attn.channel_stats import median_defined
 from attn.inspector import Inspection
-from attn.shuffle import ShuffleResult
+from attn.measures.channels import median_defined
+from attn.measures.shuffle import ShuffleResult
 from attn.ui.component import component_files
 
 

@@ -4,12 +4,12 @@ import gradio as gr
 import numpy as np
 import torch
 
-from attn.attention_metrics import query_specificity
-from attn.channel import CHANNEL_MECHANISMS, CrossCovarianceAttention
-from attn.channel_stats import channel_stats, relative_change
 from attn.checkpoints import WeightsInfo
 from attn.inspector import Cost, Inspection, QueryMetrics
-from attn.spatial import AttnBlock
+from attn.measures.attention import query_specificity
+from attn.measures.channels import channel_stats, relative_change
+from attn.mechanisms import CHANNEL_MECHANISMS, CrossCovarianceAttention
+from attn.mechanisms.spatial import AttnBlock
 from attn.ui.channels import Channels, ChannelsView
 
 STRIDE = 16

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attn.channel_stats import feature_effective_rank
+from attn.measures.channels import feature_effective_rank
 from attn.ui.channels import ChannelsView, MechanismView
 from tests.browser.channels_page import VIEWS
 

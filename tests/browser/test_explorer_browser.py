@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from explorer_page import FIRST, GRID, STRIDE, VALUES
 
-from attn.attention_metrics import (
+from attn.measures.attention import (
     entropy,
     mass_area,
     mean_attention_distance,

@@ -8,10 +8,10 @@ import pytest
 from gradio.media import get_image
 
 from attn import Inspection, Inspector
-from attn.attention_metrics import entropy, mean_attention_distance
-from attn.text import shuffle_sentence, tokenize
+from attn.measures.attention import entropy, mean_attention_distance
+from attn.sentence import shuffle_sentence, tokenize
+from attn.texts import text
 from attn.ui.lab import LabView, lab_view
-from attn.ui.texts import text
 from attn.ui.tour import tour_facts
 from tests.conftest import quiet
 

@@ -13,8 +13,8 @@ from gradio.media import get_image
 from PIL import Image
 
 from attn import Inspector
-from attn.attention_metrics import query_metrics
-from attn.ui.texts import text
+from attn.measures.attention import query_metrics
+from attn.texts import text
 from tests.conftest import quiet
 
 pytestmark = pytest.mark.browser

@@ -1,6 +1,7 @@
-"""Every word a person reads on the page: one JSON file per part of the page and language, flat keys.
+"""Every word a person reads on the page: a folder a language, a JSON file a part of the page, flat keys.
 
-``explorer.en.json`` holds the keys that start with ``explorer.``; the same for every other part.
+``en/explorer.json`` holds the English of the keys that start with ``explorer.``; the same for every other part. A
+folder is a language as soon as it has its own name in ``language.json``.
 """
 
 import json
@@ -8,16 +9,21 @@ import re
 from functools import cache
 from pathlib import Path
 
-LANGUAGES = {"en": "English", "zh": "简体中文"}
+_HERE = Path(__file__).parent
+# Code → its own name, as the folders tell.
+LANGUAGES: dict[str, str] = {
+    path.parent.name: json.loads(path.read_text(encoding="utf-8"))["language.name"]
+    for path in sorted(_HERE.glob("*/language.json"))
+}
 
 
 @cache
 def load_texts(language: str, part: str | None = None) -> dict[str, str]:
-    """Key → text in ``language`` ("en" or "zh"), of one part of the page or of all of them."""
+    """Key → text in ``language`` ("en", "zh", …), of one part of the page or of all of them."""
     if language not in LANGUAGES:
         raise ValueError(f"expected a language of {', '.join(LANGUAGES)}, got {language!r}")
     texts: dict[str, str] = {}
-    for path in sorted(Path(__file__).parent.glob(f"{part or '*'}.{language}.json")):
+    for path in sorted((_HERE / language).glob(f"{part or '*'}.json")):
         texts.update(json.loads(path.read_text(encoding="utf-8")))
     return texts
 
@@ -34,7 +40,7 @@ def text(language: str, key: str, **values: object) -> str:
 def translated(language: str, sentence: str) -> str:
     """What a module below the page says in English, in ``language``; as it is where no translation is known.
 
-    The English templates in ``reasons.en.json`` recognise the sentence and its values.
+    The English templates in ``en/reasons.json`` recognise the sentence and its values.
     """
     for key, template in load_texts("en", "reasons").items():
         pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(template))

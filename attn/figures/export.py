@@ -13,10 +13,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from attn import render
-from attn.attention_metrics import QueryMetrics, mass_area, perplexity, query_metrics
-from attn.channel_stats import ChannelStats
-from attn.render import FigureMap
+from attn.figures import render
+from attn.figures.render import FigureMap
+from attn.measures.attention import QueryMetrics, mass_area, perplexity, query_metrics
+from attn.measures.channels import ChannelStats
 
 if TYPE_CHECKING:
     from attn.checkpoints import WeightsInfo
@@ -160,7 +160,7 @@ class MapView:
 
 
 def view_figure(inspection: Inspection, view: MapView | None = None, *, language: str = "en") -> Figure:
-    """The map as shown, for print: see `attn.render.figure`; `attn.render.figure_bytes` makes a file of it.
+    """The map as shown, for print: see `attn.figures.render.figure`; `figure_bytes` there makes a file of it.
 
     Shows the pins, or the current position where there are none. Words are English where the fonts found here cannot
     write the language asked for.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from attn.attention_metrics import Array, effective_rank, to_numpy
+from attn.measures.attention import Array, effective_rank, to_numpy
 
 # A channel varies if its squared deviations exceed this share of its energy: a standard deviation above a millionth of
 # the root mean square. Below that, float32 rounding is all there is.

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from attn.spatial import AttnBlock, attention_from
+from attn.mechanisms.spatial import AttnBlock, attention_from
 
 # Single precision loses about 1e-6 here; an encoding worth having changes maps by more than 0.1.
 SAME = 1e-3
@@ -64,7 +64,7 @@ def shuffle_test(
 
     Args:
         features: (C, h, w) or (1, C, h, w).
-        module: an `AttnBlock` or one of `attn.channel`'s mechanisms; used as it is, nothing about it changes.
+        module: an `AttnBlock` or one of `attn.mechanisms`'s mechanisms; used as it is, nothing about it changes.
         seed: of the permutation, see `permutation`.
         queries: positions whose attention rows are compared; None takes up to 64, evenly spaced.
 

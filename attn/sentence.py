@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from attn.position import sinusoidal_encoding_1d
-from attn.shuffle import permutation
+from attn.measures.shuffle import permutation
+from attn.mechanisms.position import sinusoidal_encoding_1d
 
 Array = NDArray[np.float64]
 
