@@ -20,8 +20,8 @@ from attn.checkpoints import (
     build_attention,
     build_channel,
     has_trained,
-    similarity_temperature,
 )
+from attn.checkpoints.sources import similarity_temperature
 from attn.mechanisms import CHANNEL_MECHANISMS
 from attn.mechanisms.position import SinusoidalEncoding2d
 from attn.mechanisms.spatial import AttnBlock

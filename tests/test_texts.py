@@ -9,7 +9,8 @@ from types import ModuleType
 import pytest
 
 import attn.ui
-from attn import bundled, checkpoints, images
+from attn import bundled, images
+from attn.checkpoints import files, sources
 from attn.stems import resnet as stem
 from attn.texts import LANGUAGES, load_texts, text, translated
 from attn.ui.callbacks import figures_table
@@ -77,7 +78,7 @@ def sentences(node: ast.AST) -> list[str]:
     return [found] if re.fullmatch(r"[A-Z7].* .*\.", found) else []
 
 
-@pytest.mark.parametrize("module", [images, checkpoints, bundled, stem], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [images, sources, files, bundled, stem], ids=lambda module: module.__name__)
 def test_every_sentence_of_an_error_is_translated(module: ModuleType) -> None:
     errors = [each for each in sentences(ast.parse(inspect.getsource(module))) if not each.startswith("A grid of")]
     assert len(errors) >= 3
