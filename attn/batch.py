@@ -19,7 +19,7 @@ from attn.images import ImageError
 from attn.inspector import Inspection, Inspector
 from attn.measures.channels import median_defined
 from attn.mechanisms import CHANNEL_MECHANISMS
-from attn.stems import STAGES, STEMS
+from attn.stems import DETAILS, STAGES, STEMS
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 BATCH = 16
@@ -145,12 +145,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path, help="folder for the Parquet files; run again to go on")
     parser.add_argument("--stem", choices=STEMS, default="bundled")
     parser.add_argument("--stage", choices=STAGES, default="layer3")
+    parser.add_argument("--detail", choices=DETAILS, default="fine", help="how fine the grid of positions is")
     parser.add_argument("--longest-side", type=int, default=320, help="pixels each photograph is scaled to")
     parser.add_argument("--weights", choices=[source for source in SOURCES if source != "file"], default="trained")
     parser.add_argument("--seed", type=int, default=0, help="of random weights")
     parser.add_argument("--workers", type=int, help="processes on this machine (default: one a processor)")
     args = parser.parse_args(arguments)
-    options = {"stem": args.stem, "stage": args.stage, "weights": args.weights, "seed": args.seed}
+    options = {name: getattr(args, name) for name in ("stem", "stage", "detail", "weights", "seed")}
     try:
         count = run(args.folder, args.out, args.longest_side, options, args.workers)
     except ImportError as error:

@@ -93,6 +93,7 @@ class Inspection(Encoding):
     costs: dict[str, Cost]
     stem: str
     stage: str
+    detail: str = "fine"
 
 
 class Inspector:
@@ -101,7 +102,7 @@ class Inspector:
     Nothing about a photograph is kept here, so one inspector may serve many threads.
 
     Args:
-        stem, stage: see `ResNetStem`.
+        stem, stage, detail: see `ResNetStem`.
         weights: of the AttnBlock: "trained", "similarity", "random" or "file"; None takes "trained"
             where it exists for this stem and stage, else "similarity".
         position: give the trained block its 2-D encoding.
@@ -119,6 +120,7 @@ class Inspector:
         stem: str = "bundled",
         stage: str = "layer3",
         *,
+        detail: str = "fine",
         weights: str | None = None,
         position: bool = True,
         seed: int = 0,
@@ -126,7 +128,7 @@ class Inspector:
         temperature: float | None = None,
         max_rows: int | None = None,
     ) -> None:
-        self.stem = ResNetStem(stem, stage)
+        self.stem = ResNetStem(stem, stage, detail=detail)
         self.max_rows = max_rows
         trained = has_trained(stem, stage)
         if weights is None:
@@ -223,4 +225,5 @@ class Inspector:
             costs=costs,
             stem=self.stem.name,
             stage=self.stem.stage,
+            detail=self.stem.detail,
         )

@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed (requirements-batch.txt)"
 )
-OPTIONS = {"stem": "bundled", "stage": "layer3", "weights": "similarity", "seed": 0}
+OPTIONS = {"stem": "bundled", "stage": "layer3", "detail": "coarse", "weights": "similarity", "seed": 0}
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 def command(folder: Path, out: Path, *flags: str) -> list[str]:
     return [
         *(sys.executable, "-m", "attn.batch", str(folder), str(out)),
-        *("--longest-side", "64", "--weights", "similarity", "--workers", "1", *flags),
+        *("--detail", "coarse", "--longest-side", "64", "--weights", "similarity", "--workers", "1", *flags),
     ]
 
 

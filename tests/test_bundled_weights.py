@@ -48,7 +48,7 @@ def test_features_of_a_test_card_are_those_recorded() -> None:
     draw = ImageDraw.Draw(card)
     for index, colour in enumerate(((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 255, 255))):
         draw.rectangle((index * 32, 0, index * 32 + 31, 47), fill=colour)
-    features = Inspector().encode(card, 160).features
+    features = Inspector(detail="coarse").encode(card, 160).features
     assert features.shape == (256, 6, 10)
     measured = [features.mean(), features.std(), features.max(), features[7].mean(), features[100].mean()]
     np.testing.assert_allclose(measured, [0.1310, 0.2247, 2.4633, 0.0386, 0.0235], rtol=2e-3)

@@ -174,7 +174,7 @@ def test_measure_refuses_an_empty_folder(tmp_path: Path) -> None:
 
 
 def test_command_line(scene: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(judge, "ResNetStem", lambda name, stage: ColourStem())
+    monkeypatch.setattr(judge, "ResNetStem", lambda name, stage, detail: ColourStem())
     monkeypatch.setattr(judge, "has_trained", lambda stem, stage: False)
     judge.main(["--images", str(scene), "--csv", str(scene / "table.csv")])
     printed = capsys.readouterr()

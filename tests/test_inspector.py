@@ -31,8 +31,8 @@ def inspection(inspector: Inspector) -> Inspection:
 def test_shapes_follow_the_photograph(inspection: Inspection) -> None:
     height, width = inspection.grid
     positions, channels = height * width, 256
-    assert (height, width) == (14, 20)  # 502 × 343 px at a longest side of 320, stride 16
-    assert inspection.image.shape == (height * 16, width * 16, 3)
+    assert (height, width) == (27, 40)  # 502 × 343 px at a longest side of 320, stride 8
+    assert inspection.image.shape == (height * 8, width * 8, 3)
     assert inspection.image.dtype == np.uint8
     assert inspection.features.shape == (channels, height, width)
     assert inspection.queries.shape == inspection.keys.shape == (positions, channels)
@@ -46,6 +46,15 @@ def test_shapes_follow_the_photograph(inspection: Inspection) -> None:
     assert inspection.query_metrics.entropy.shape == (positions,)
     assert inspection.trace[-1].shape == (1, channels, height, width)
     assert inspection.weights["spatial"].source == "similarity"
+
+
+def test_detail_sets_the_grid_and_pixels_stay_pixels(inspection: Inspection) -> None:
+    coarse = Inspector("bundled", "layer3", detail="coarse", weights="similarity").inspect(CHEETAH)
+    assert (coarse.detail, coarse.grid, coarse.stride_px) == ("coarse", (14, 20), 16)
+    assert (inspection.detail, inspection.grid, inspection.stride_px) == ("fine", (27, 40), 8)
+    # Uniform attention reaches as far in the same photograph, however fine its grid.
+    far, near = inspection.query_metrics.uniform_distance, coarse.query_metrics.uniform_distance
+    assert far.mean() == pytest.approx(near.mean(), rel=0.03)
 
 
 def test_attention_is_the_blocks_own(inspector: Inspector, inspection: Inspection) -> None:
@@ -125,10 +134,12 @@ def test_the_temperature_flattens() -> None:
 
 
 def test_refusals_name_what_is_wrong() -> None:
-    with pytest.raises(GridTooLarge, match="a longest side of 64 px fits"):
+    with pytest.raises(GridTooLarge, match="a longest side of 32 px fits"):
         Inspector(weights="similarity", max_rows=4).encode(LION, 320)
     with pytest.raises(ValueError, match="expected network to be one of"):
         Inspector("resnet9000")
+    with pytest.raises(ValueError, match="expected detail to be one of"):
+        Inspector(detail="sharp")
     with pytest.raises(ValueError, match="expected source to be one of"):
         Inspector(weights="magic")
     with pytest.raises(ImageError, match="empty"):
@@ -137,7 +148,7 @@ def test_refusals_name_what_is_wrong() -> None:
 
 def test_a_picture_of_any_shape_keeps_it(inspector: Inspector) -> None:
     tall = inspector.encode(Image.new("RGB", (40, 400), "teal"), 320)
-    assert tall.grid == (20, 2)
+    assert tall.grid == (40, 4)
     speck = inspector.inspect(Image.new("RGB", (1, 1), "teal"), 64)
-    assert speck.grid == (4, 4)
+    assert speck.grid == (8, 8)
     assert np.isfinite(speck.attention).all()

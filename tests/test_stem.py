@@ -1,3 +1,4 @@
+import copy
 import functools
 import hashlib
 import itertools
@@ -25,6 +26,7 @@ from attn.images import open_image
 from attn.stems.resnet import (
     BUNDLED_FILE,
     BUNDLED_STAGES,
+    DETAILS,
     DOWNLOAD_PATIENCE_S,
     NETWORKS,
     STAGES,
@@ -32,6 +34,8 @@ from attn.stems.resnet import (
     GridTooLarge,
     ResNetStem,
     StemUnavailable,
+    dilate,
+    stride_px,
     trunk,
 )
 from tests import corpus
@@ -71,7 +75,7 @@ def weights_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def stem(weights_dir: Path) -> ResNetStem:
-    return ResNetStem("bundled", "layer3")
+    return ResNetStem("bundled", "layer3", detail="coarse")
 
 
 @pytest.fixture
@@ -100,6 +104,15 @@ def up_to(network: nn.Module, stage: str, x: Tensor) -> Tensor:
     return features(x)["features"]
 
 
+def up_to_stage(layers: nn.Sequential, stage: str, x: Tensor) -> Tensor:
+    """The features of a whole trunk after an earlier `stage`."""
+    for name, layer in layers.named_children():
+        x = layer(x)
+        if name == ("maxpool" if stage == "stem" else stage):
+            break
+    return x
+
+
 class TestTrunk:
     @pytest.mark.parametrize("architecture", NETWORKS)
     def test_names_are_torchvisions_and_nothing_more_is_kept(self, architecture: str) -> None:
@@ -125,7 +138,7 @@ class TestFeatures:
         torch.manual_seed(1)
         network = lively(torchvision.models.get_model(name, weights=None))
         put_into_cache(checkpoints, name, network)
-        stem = ResNetStem(name, stage)
+        stem = ResNetStem(name, stage, detail="coarse")
         x = torch.randn(2, 3, 64, 96)
         with torch.inference_mode():
             expected = up_to(network, stage, x)
@@ -136,7 +149,7 @@ class TestFeatures:
 
     @pytest.mark.parametrize("stage", BUNDLED_STAGES)
     def test_bundled_is_the_stored_trunk(self, weights_dir: Path, stage: str) -> None:
-        stem = ResNetStem("bundled", stage)
+        stem = ResNetStem("bundled", stage, detail="coarse")
         network = trunk("resnet18", stage)
         stored = {k: v.float() for k, v in load_file(weights_dir / BUNDLED_FILE).items()}
         network.load_state_dict(stored, strict=False)
@@ -148,7 +161,7 @@ class TestFeatures:
     @pytest.mark.skipif(not bundled.is_bundled(BUNDLED_FILE), reason="no bundled network in assets/weights")
     def test_the_repositorys_own_file(self) -> None:
         stem = ResNetStem()
-        assert (stem.name, stem.stage, stem.channels, stem.stride_px) == ("bundled", "layer3", 256, 16)
+        assert (stem.name, stem.stage, stem.channels, stem.stride_px) == ("bundled", "layer3", 256, 8)
         y = stem(stem.preprocess(corpus.card(), 64))
         assert y.isfinite().all()
         assert y.std() > 0.01
@@ -170,6 +183,84 @@ class TestFeatures:
     def test_wrong_input(self, stem: ResNetStem, shape: tuple[int, ...]) -> None:
         with pytest.raises(ValueError, match=re.escape(f"expected (b, 3, H, W), got {shape}")):
             stem(torch.zeros(shape))
+
+
+class TestDetail:
+    @pytest.mark.parametrize("architecture", NETWORKS)
+    def test_every_network_reaches_stride_8_and_keeps_the_coarse_positions(self, architecture: str) -> None:
+        torch.manual_seed(2)
+        network = lively(trunk(architecture, "layer4"))
+        fine = copy.deepcopy(network)
+        dilate(fine)
+        # Not a multiple of 32: the last coarse position sees beyond the border.
+        x = torch.randn(1, 3, 72, 88)
+        with torch.inference_mode():
+            for stage in STAGES:
+                coarse, y = up_to_stage(network, stage, x), up_to_stage(fine, stage, x)
+                step = STRIDE_PX[stage] // stride_px(stage, "fine")
+                assert y.shape[2:] == (72 // stride_px(stage, "fine"), 88 // stride_px(stage, "fine"))
+                assert (y[..., ::step, ::step] - coarse).abs().max() < 1e-4 * max(1.0, float(coarse.abs().max()))
+
+    def test_one_basic_block_by_hand(self) -> None:
+        """All weights one, one lit position: stride 2 then a 3×3, against stride 1 then a 3×3 two apart."""
+        block = torchvision.models.resnet.BasicBlock(1, 1)
+        block.conv1.stride = (2, 2)
+        for conv in (block.conv1, block.conv2):
+            nn.init.ones_(conv.weight)
+        layers = nn.Sequential()
+        layers.layer3 = nn.Sequential(block)
+        dilate(layers)
+        assert (block.conv1.stride, block.conv1.dilation, block.conv1.padding) == ((1, 1), (1, 1), (1, 1))
+        assert (block.conv2.stride, block.conv2.dilation, block.conv2.padding) == ((1, 1), (2, 2), (2, 2))
+        lit = torch.zeros(1, 1, 1, 9)
+        lit[..., 4] = 1
+        assert block.conv2(block.conv1(lit)).flatten().tolist() == [0, 1, 1, 2, 1, 2, 1, 1, 0]  # [::2] as strided
+
+    @pytest.mark.parametrize("stage", ["layer2", "layer3"])
+    @pytest.mark.parametrize("detail", DETAILS)
+    def test_the_grid_is_true_to_the_picture(self, weights_dir: Path, stage: str, detail: str) -> None:
+        stem = ResNetStem("bundled", stage, detail=detail)
+        assert stem.detail == detail
+        assert stem.stride_px == (16 if (stage, detail) == ("layer3", "coarse") else 8)
+        x = stem.preprocess(Image.new("RGB", (97, 55)), 160)
+        grid = stem.grid((97, 55), 160)
+        assert x.shape[2:] == (grid[0] * stem.stride_px, grid[1] * stem.stride_px) == stem.input_size((97, 55), 160)
+        assert stem(x).shape == (1, stem.channels, *grid)
+        assert stem.grid((97, 55), stem.largest_side_for((97, 55), 5, 5)) == (3, 5)
+        with pytest.raises(GridTooLarge, match=f"a longest side of {5 * stem.stride_px} px fits"):
+            stem.check_grid((97, 55), 160, 5, 5)
+
+    @pytest.mark.parametrize("stage", BUNDLED_STAGES)
+    def test_finest_does_not_tell_left_from_right(self, weights_dir: Path, stage: str) -> None:
+        finest, fine = (ResNetStem("bundled", stage, detail=detail) for detail in ("finest", "fine"))
+        x = torch.randn(2, 3, 32, 56, generator=torch.Generator().manual_seed(3))
+        y = finest(x)
+        assert y.shape == fine(x).shape
+        scale = float(y.abs().max())
+        assert (finest(x.flip(-1)).flip(-1) - y).abs().max() < 1e-5 * scale
+        assert (fine(x.flip(-1)).flip(-1) - fine(x)).abs().max() > 1e-2 * scale
+        assert torch.allclose(finest(x[1:]), y[1:], atol=1e-5 * scale)
+
+    def test_finest_is_the_mean_of_two_scales_and_their_mirror_images(self, weights_dir: Path) -> None:
+        finest, fine, coarse = (
+            ResNetStem("bundled", "layer3", detail=detail) for detail in ("finest", "fine", "coarse")
+        )
+        x = torch.randn(1, 3, 48, 64, generator=torch.Generator().manual_seed(4))
+        double = nn.functional.interpolate(x, scale_factor=2, mode="bilinear")
+        views = [fine(x), coarse(double), fine(x.flip(-1)).flip(-1), coarse(double.flip(-1)).flip(-1)]
+        assert torch.allclose(finest(x), torch.stack(views).mean(0), atol=1e-5)
+
+    def test_earlier_stages_are_as_fine_as_they_get(self, weights_dir: Path) -> None:
+        x = torch.randn(1, 3, 32, 32)
+        for stage in ("stem", "layer1", "layer2"):
+            coarse, fine = (ResNetStem("bundled", stage, detail=detail) for detail in ("coarse", "fine"))
+            assert torch.equal(coarse(x), fine(x))
+
+    def test_an_unknown_detail(self) -> None:
+        with pytest.raises(ValueError, match="expected detail to be one of coarse, fine, finest, got 'sharp'"):
+            ResNetStem(detail="sharp")
+        with pytest.raises(ValueError, match="expected stage to be one of"):
+            stride_px("layer9", "fine")
 
 
 class TestPreprocessing:
@@ -360,7 +451,7 @@ class TestImageNet:
         return network.eval()
 
     def test_real_features_through_torchvisions_own_path(self, network: nn.Module) -> None:
-        stem = ResNetStem("resnet18", "layer3")
+        stem = ResNetStem("resnet18", "layer3", detail="coarse")
         image = open_image(Path(SHARED or "") / "data" / "bsds500" / "val" / "101085.jpg")
         x = stem.preprocess(image)
         with torch.inference_mode():

@@ -198,7 +198,7 @@ def test_cache_refuses_an_empty_folder(tmp_path: Path) -> None:
 def test_command_line(
     scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(training, "ResNetStem", lambda name, stage: ColourStem())
+    monkeypatch.setattr(training, "ResNetStem", lambda name, stage, detail: ColourStem())
     output = tmp_path / "weights"
     folders = ["--images", str(scene), "--validation", str(scene), "--output", str(output)]
     training.main([*folders, "--quick", "--sides", "48"])

@@ -2,6 +2,7 @@
 
 from attn.stems.resnet import (
     BUNDLED_STAGES,
+    DETAILS,
     MEAN,
     STAGES,
     STD,
@@ -9,6 +10,8 @@ from attn.stems.resnet import (
     GridTooLarge,
     ResNetStem,
     StemUnavailable,
+    dilate,
+    stride_px,
     to_image,
     to_tensor,
     trunk,
@@ -16,6 +19,7 @@ from attn.stems.resnet import (
 
 __all__ = [
     "BUNDLED_STAGES",
+    "DETAILS",
     "MEAN",
     "STAGES",
     "STD",
@@ -23,6 +27,8 @@ __all__ = [
     "GridTooLarge",
     "ResNetStem",
     "StemUnavailable",
+    "dilate",
+    "stride_px",
     "to_image",
     "to_tensor",
     "trunk",

@@ -41,7 +41,7 @@ from attn.measures.attention import positions_px
 from attn.mechanisms import CHANNEL_MECHANISMS, CrossCovarianceAttention
 from attn.mechanisms.position import SinusoidalEncoding2d
 from attn.mechanisms.spatial import AttnBlock
-from attn.stems import STAGES, STEMS, ResNetStem
+from attn.stems import DETAILS, STAGES, STEMS, ResNetStem
 
 TRAINED = (*CHANNEL_MECHANISMS, "attn", "attn_position")
 ROWS = ("random", "rgb", "distance", "features", *TRAINED, "people")
@@ -259,6 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--images", type=Path, required=True, help="folder of photographs ID.jpg with segments ID.npz")
     parser.add_argument("--stem", choices=STEMS, default="bundled")
     parser.add_argument("--stage", choices=STAGES, default="layer3")
+    parser.add_argument("--detail", choices=DETAILS, default="fine")
     parser.add_argument("--mechanism", choices=ROWS, nargs="+", help="rows of the table; by default all there are")
     parser.add_argument("--weights", type=Path, help="trained attention to measure in place of the bundled file")
     parser.add_argument("--longest-side", type=int, default=320, help="px")
@@ -268,7 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
 
     torch.set_num_threads(args.threads)
-    stem = ResNetStem(args.stem, args.stage)
+    stem = ResNetStem(args.stem, args.stage, detail=args.detail)
     trained = args.weights is not None or has_trained(args.stem, args.stage)
     wanted = args.mechanism or [row for row in ROWS if trained or row not in TRAINED]
     modules: dict[str, nn.Module] = {}
@@ -285,7 +286,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         table = measure(args.images, stem, modules, wanted, args.longest_side)
     except ValueError as error:
         parser.error(str(error))
-    print(f"{args.stem} {args.stage}, {args.longest_side} px, {table[0].photographs} photographs of {args.images}\n")
+    setting = f"{args.stem} {args.stage} {args.detail}, {args.longest_side} px"
+    print(f"{setting}, {table[0].photographs} photographs of {args.images}\n")
     print(format_table(table))
     if args.csv:
         with args.csv.open("w", newline="") as file:

@@ -36,7 +36,7 @@ from attn.images import open_image
 from attn.mechanisms import CrossCovarianceAttention
 from attn.mechanisms.position import SinusoidalEncoding2d
 from attn.mechanisms.spatial import AttnBlock
-from attn.stems import STEMS, ResNetStem
+from attn.stems import DETAILS, STEMS, ResNetStem
 from attn.training.grouping_auc import ROWS, TRAINED, affinity, build, load_segments, measure
 
 FIGURES = "figures.json"
@@ -369,6 +369,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--validation", type=Path, help="photographs to measure on; never learnt from")
     parser.add_argument("--stem", choices=STEMS, default="bundled")
     parser.add_argument("--stage", choices=("layer2", "layer3"), default="layer3")
+    parser.add_argument("--detail", choices=DETAILS, default="fine")
     parser.add_argument("--mechanism", choices=TRAINED, nargs="+", default=list(TRAINED))
     parser.add_argument("--sides", type=int, nargs="+", default=[256, 320, 384], help="longest sides to learn at, px")
     parser.add_argument("--quick", action="store_true", help="a few steps only, to see that everything runs")
@@ -378,7 +379,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
 
     torch.set_num_threads(args.threads)
-    stem = ResNetStem(args.stem, args.stage)
+    stem = ResNetStem(args.stem, args.stage, detail=args.detail)
     start = time.monotonic()
     photographs = cache(stem, args.images, args.sides)
     print(f"{len(photographs)} photographs, features cached in {time.monotonic() - start:.0f} s", flush=True)
