@@ -8,12 +8,14 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from attn.errors import PlainError
+
 WEIGHTS_DIR = Path(__file__).resolve().parent.parent / "assets" / "weights"
 MANIFEST = "manifest.json"
 
 
-class WeightsUnavailable(RuntimeError):  # noqa: N818 - says what happened, as StemUnavailable does
-    """A bundled weight file cannot be used; the message is one sentence."""
+class WeightsUnavailable(PlainError, RuntimeError):  # noqa: N818 - says what happened, as StemUnavailable does
+    """A bundled weight file cannot be used."""
 
 
 class DamagedWeights(WeightsUnavailable):
@@ -33,18 +35,17 @@ def load_bundled(file: str) -> dict[str, Tensor]:
     try:
         content = (WEIGHTS_DIR / file).read_bytes()
     except OSError as error:
-        raise WeightsUnavailable(f"The bundled weights {file} are missing from {WEIGHTS_DIR.name}/.") from error
+        raise WeightsUnavailable("reasons.bundled.missing", file=file, folder=WEIGHTS_DIR.name) from error
     try:
         expected = json.loads((WEIGHTS_DIR / MANIFEST).read_text())[file]["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedWeights(f"{MANIFEST} has no SHA-256 for {file}: please restore {WEIGHTS_DIR.name}/.") from error
+        raise DamagedWeights(
+            "reasons.bundled.manifest", manifest=MANIFEST, file=file, folder=WEIGHTS_DIR.name
+        ) from error
     actual = hashlib.sha256(content).hexdigest()
     if actual != expected:
-        raise DamagedWeights(
-            f"The bundled weights {file} are damaged (expected SHA-256 {str(expected)[:12]}…, got {actual[:12]}…): "
-            "please restore them from the repository."
-        )
+        raise DamagedWeights("reasons.bundled.damaged", file=file, expected=str(expected)[:12], actual=actual[:12])
     try:
         return safetensors.torch.load(content)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise DamagedWeights(f"The bundled weights {file} are not a safetensors file.") from error
+        raise DamagedWeights("reasons.bundled.format", file=file) from error

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from attn.errors import PlainError
+
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
 READABLE = "JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF"
 # While it is decoded a picture takes up to 8 bytes a pixel, in WebP's and AVIF's decoders 16: 500 MB at the limit.
@@ -50,8 +52,8 @@ _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 ImageSource = str | Path | bytes | BinaryIO | Image.Image | NDArray[Any]
 
 
-class ImageError(ValueError):
-    """A picture that cannot be used; the message is one sentence for the person who brought it."""
+class ImageError(PlainError, ValueError):
+    """A picture that cannot be used."""
 
 
 def open_image(source: ImageSource) -> Image.Image:
@@ -75,15 +77,15 @@ def open_image(source: ImageSource) -> Image.Image:
             stream = _stream(source, opened)
             head = stream.read(32)
             if not head:
-                raise ImageError("The file is empty.")
+                raise ImageError("reasons.image.empty_file")
             stream.seek(0)
             opened.enter_context(_decoding)
-            with _one_sentence(_unreadable(head)):
+            with _plain_error(_unreadable(head)):
                 image = opened.enter_context(Image.open(stream, formats=FORMATS))
             if image.info.get("progressive"):
                 _check_scans(stream, image.width * image.height)
         _check_size(*image.size, MAX_PIXELS_OF.get(image.format or "", MAX_PIXELS))
-        with _one_sentence(f"The {image.format or 'given'} picture is damaged or cut short and cannot be read."):
+        with _plain_error(ImageError("reasons.image.damaged", format=image.format or "given")):
             if image is not source:
                 # JPEG can decode straight to 1/2, 1/4 or 1/8 of its size; other formats ignore this.
                 factor = _reduction(*image.size)
@@ -93,8 +95,8 @@ def open_image(source: ImageSource) -> Image.Image:
 
 
 @contextlib.contextmanager
-def _one_sentence(sentence: str) -> Iterator[None]:
-    """Turns whatever Pillow raises into ImageError with this sentence, and keeps Pillow's warnings in.
+def _plain_error(plain: ImageError) -> Iterator[None]:
+    """Turns whatever Pillow raises into this error, and keeps Pillow's warnings in.
 
     Decoders fed with damaged files raise nearly anything: OSError, SyntaxError, struct.error, IndexError,
     MemoryError. So this is the one place that catches every Exception.
@@ -106,26 +108,23 @@ def _one_sentence(sentence: str) -> Iterator[None]:
         except ImageError:
             raise
         except Image.DecompressionBombError as error:
-            raise ImageError(_too_large("more than 100")) from error
+            raise ImageError("reasons.image.bomb", millions=100, limit=MAX_PIXELS // 10**6) from error
         except Exception as error:
-            raise ImageError(sentence) from error
+            raise plain from error
 
 
-def _too_large(millions: str, limit: int = MAX_PIXELS) -> str:
-    return f"The picture has {millions} million pixels; at most {limit // 10**6} million are read."
-
-
-def _unreadable(head: bytes) -> str:
+def _unreadable(head: bytes) -> ImageError:
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
-        return "HEIC photographs cannot be read here: please save it as JPEG or PNG first."
-    return f"The file is not a picture that can be read here, or it is damaged: please bring {READABLE}."
+        return ImageError("reasons.image.heic")
+    return ImageError("reasons.image.unreadable", formats=READABLE)
 
 
 def _check_size(width: int, height: int, limit: int = MAX_PIXELS) -> None:
     if width < 1 or height < 1:
-        raise ImageError(f"The picture is empty: {width} × {height} pixels.")
+        raise ImageError("reasons.image.empty", width=width, height=height)
     if width * height > limit:
-        raise ImageError(_too_large(f"{width} × {height}, that is {round(width * height / 1e6)}", limit))
+        millions = round(width * height / 1e6)
+        raise ImageError("reasons.image.size", width=width, height=height, millions=millions, limit=limit // 10**6)
 
 
 def _check_scans(stream: BinaryIO, pixels: int) -> None:
@@ -139,9 +138,7 @@ def _check_scans(stream: BinaryIO, pixels: int) -> None:
         scans += marker[0] == b"\xff\xda"
         at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
     if scans * pixels > MAX_SCANNED_PIXELS:
-        raise ImageError(
-            f"The JPEG picture draws {pixels / 1e6:.0f} million pixels {scans} times over; please save it anew."
-        )
+        raise ImageError("reasons.image.scans", millions=f"{pixels / 1e6:.0f}", scans=scans)
 
 
 def _reduction(width: int, height: int) -> int:
@@ -155,22 +152,22 @@ def _stream(source: str | Path | bytes | BinaryIO, opened: contextlib.ExitStack)
         path = Path(source)
         try:
             if not path.is_file():
-                raise ImageError(f"There is no picture file named {path.name or path}.")
+                raise ImageError("reasons.image.missing", name=path.name or path)
             return opened.enter_context(path.open("rb"))
         except (OSError, ValueError) as error:  # ValueError: a null byte in the name
             if isinstance(error, ImageError):
                 raise
-            raise ImageError("The picture file cannot be opened.") from error
+            raise ImageError("reasons.image.closed") from error
     if isinstance(source, bytes | bytearray | memoryview):
         return io.BytesIO(source)
     if not hasattr(source, "read"):
-        raise ImageError(f"Expected a picture file, its bytes, a PIL image or an array, got {type(source).__name__}.")
+        raise ImageError("reasons.image.kind", kind=type(source).__name__)
     if source.seekable():
         source.seek(0)
         return source
     data = source.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
-        raise ImageError(f"The picture file is larger than {MAX_BYTES // 2**20} MB.")
+        raise ImageError("reasons.image.bytes", limit=MAX_BYTES // 2**20)
     return io.BytesIO(data)
 
 
@@ -211,7 +208,7 @@ def _usual_range(low: float, high: float, tops: tuple[int, ...]) -> tuple[float,
 def _to_uint8(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     """`values` scaled linearly so that `low` is 0 and `high` is 255; a flat picture becomes black."""
     if not np.isfinite(values).all():
-        raise ImageError("The picture holds NaN or infinite values.")
+        raise ImageError("reasons.image.nan")
     span = high - low or 1.0
     return np.rint((values.astype(np.float64) - low) * (255.0 / span)).astype(np.uint8)
 
@@ -238,7 +235,7 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
     """A PIL image of mode L, LA, RGB or RGBA."""
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or channels not in (1, 2, 3, 4):
-        raise ImageError(f"Expected an array (H, W) or (H, W, 1 to 4), got {array.shape}.")
+        raise ImageError("reasons.image.array", shape=array.shape)
     _check_size(array.shape[1], array.shape[0])
     if array.ndim == 3 and channels == 1:
         array = array[..., 0]
@@ -249,8 +246,8 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
     elif np.issubdtype(array.dtype, np.floating):
         low, high = float(array.min()), float(array.max())
         if low < 0 or high > 255:
-            raise ImageError(f"Expected floating-point values 0 to 1 or 0 to 255, got {low:g} to {high:g}.")
+            raise ImageError("reasons.image.range", low=f"{low:g}", high=f"{high:g}")
         array = _to_uint8(array, 0, 1 if high <= 1 else 255)
     elif array.dtype != np.uint8:
-        raise ImageError(f"Expected an array of uint8, uint16, bool or floating point, got {array.dtype}.")
+        raise ImageError("reasons.image.dtype", dtype=array.dtype)
     return Image.fromarray(np.ascontiguousarray(array))

@@ -7,13 +7,15 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from attn.errors import PlainError
+
 # Headers of real checkpoints stay far below this; reading one costs several times its size.
 MAX_HEADER_BYTES = 8 * 2**20
 _BLOCK_KEYS = tuple(f"{layer}.{kind}" for layer in ("norm", "q", "k", "v", "proj_out") for kind in ("weight", "bias"))
 
 
-class WeightsError(ValueError):
-    """A weights file that cannot be used; the message is one sentence for the person who brought it."""
+class WeightsError(PlainError, ValueError):
+    """A weights file that cannot be used."""
 
 
 def read_block(path: Path, channels: int) -> tuple[dict[str, Tensor], str]:
@@ -30,20 +32,20 @@ def read_block(path: Path, channels: int) -> tuple[dict[str, Tensor], str]:
                 shape = tuple(file.get_slice(prefix + key).get_shape())
                 expected = (channels,) if key.endswith("bias") or key.startswith("norm") else (channels, channels, 1, 1)
                 if shape != expected:
-                    raise WeightsError(f"{path.name}: expected {prefix}{key} of shape {expected}, got {shape}.")
+                    raise WeightsError(
+                        "reasons.weights.shape", name=path.name, tensor=prefix + key, expected=expected, shape=shape
+                    )
                 tensor = file.get_tensor(prefix + key)
                 if not tensor.is_floating_point():
-                    raise WeightsError(
-                        f"{path.name}: expected floating-point numbers in {prefix}{key}, got {tensor.dtype}."
-                    )
+                    raise WeightsError("reasons.weights.dtype", name=path.name, tensor=prefix + key, dtype=tensor.dtype)
                 weights[key] = tensor.float()
     except WeightsError:
         raise
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{path.name} is not a readable safetensors file, or it is damaged.") from error
+        raise WeightsError("reasons.weights.damaged", name=path.name) from error
     for key, tensor in weights.items():
         if not tensor.isfinite().all():
-            raise WeightsError(f"{path.name}: {prefix}{key} holds NaN or infinite values.")
+            raise WeightsError("reasons.weights.nan", name=path.name, tensor=prefix + key)
     return weights, prefix.removesuffix(".")
 
 
@@ -54,14 +56,12 @@ def _check_header(path: Path) -> None:
         with path.open("rb") as file:
             start = file.read(9)
     except (OSError, ValueError) as error:
-        raise WeightsError(f"The weights file {path.name} cannot be opened.") from error
+        raise WeightsError("reasons.weights.closed", name=path.name) from error
     if len(start) < 9 or start[8:] != b"{":
-        raise WeightsError(
-            f"{path.name} is not a safetensors file; other formats are not read, because they can run code."
-        )
+        raise WeightsError("reasons.weights.format", name=path.name)
     (header,) = struct.unpack("<Q", start[:8])
     if header > min(size - 8, MAX_HEADER_BYTES):
-        raise WeightsError(f"{path.name} is damaged or cut short: it claims a header of {header} bytes.")
+        raise WeightsError("reasons.weights.header", name=path.name, bytes=header)
 
 
 def _find_block(file: Any, channels: int) -> str:
@@ -76,13 +76,11 @@ def _find_block(file: Any, channels: int) -> str:
         if names.issuperset(prefix + key for key in _BLOCK_KEYS)
     }
     if not blocks:
-        raise WeightsError("The file has no block with norm, q, k, v and proj_out, each with weight and bias.")
+        raise WeightsError("reasons.weights.no_block")
     fitting = [prefix for prefix, count in blocks.items() if count == channels]
     if len(fitting) != 1:
         listed = [f"{prefix.removesuffix('.') or 'unnamed'} ({count})" for prefix, count in blocks.items()]
-        more = f" and {len(listed) - 8} more" if len(listed) > 8 else ""
-        raise WeightsError(
-            f"Expected exactly one block of {channels} channels, the file has {len(fitting)}: "
-            f"{', '.join(listed[:8])}{more}."
-        )
+        more = f", … + {len(listed) - 8}" if len(listed) > 8 else ""
+        shown = ", ".join(listed[:8]) + more
+        raise WeightsError("reasons.weights.blocks", channels=channels, count=len(fitting), blocks=shown)
     return fitting[0]

@@ -84,7 +84,7 @@ def build_attention(
             nn.init.zeros_(layer.get_parameter("bias"))
     elif source == "file":
         if file is None:
-            raise WeightsError("No weights file was given: please choose a .safetensors file.")
+            raise WeightsError("reasons.weights.none")
         weights, detail["block"] = read_block(Path(file), channels)
         block.load_state_dict(weights)
         name = Path(file).name
@@ -149,12 +149,12 @@ def _trained_file(stage: str) -> str:
 
 def _load_trained(module: nn.Module, mechanism: str, stem: str, stage: str) -> str:
     if stem not in TRAINED_STEMS or stage not in TRAINED_STAGES:
-        raise WeightsUnavailable(f"There are no trained weights for {stem} at {stage}.")
+        raise WeightsUnavailable("reasons.bundled.untrained", stem=stem, stage=stage)
     file = _trained_file(stage)
     prefix = f"{mechanism}."
     weights = {name.removeprefix(prefix): t for name, t in load_bundled(file).items() if name.startswith(prefix)}
     try:
         module.load_state_dict(weights)
     except RuntimeError as error:
-        raise WeightsUnavailable(f"The bundled weights {file} hold no fitting block {mechanism}.") from error
+        raise WeightsUnavailable("reasons.bundled.block", file=file, mechanism=mechanism) from error
     return file

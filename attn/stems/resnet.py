@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from attn.bundled import WeightsUnavailable, load_bundled
+from attn.errors import PlainError
 
 STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 NETWORKS = ("resnet18", "resnet34", "resnet50", "resnet101", "wide_resnet50_2", "resnext50_32x4d")
@@ -43,17 +44,16 @@ DOWNLOAD_PATIENCE_S = 30.0
 _downloading = threading.Lock()
 
 
-class StemUnavailable(RuntimeError):  # noqa: N818 - the name says what happened
-    """The network's weights cannot be had; the message is one sentence that says what to do."""
+class StemUnavailable(PlainError, RuntimeError):  # noqa: N818 - the name says what happened
+    """The network's weights cannot be had; the sentence says what to do."""
 
 
-class GridTooLarge(ValueError):  # noqa: N818
+class GridTooLarge(PlainError, ValueError):  # noqa: N818
     """More positions than can be shown. `largest_side` px is the longest side that would fit."""
 
     def __init__(self, grid: tuple[int, int], limit: tuple[int, int], largest_side: int) -> None:
         super().__init__(
-            f"A grid of {grid[0]} × {grid[1]} positions is above the limit of {limit[0]} × {limit[1]}: "
-            f"a longest side of {largest_side} px fits."
+            "reasons.stem.grid", rows=grid[0], cols=grid[1], max_rows=limit[0], max_cols=limit[1], side=largest_side
         )
         self.grid = grid
         self.limit = limit
@@ -226,7 +226,7 @@ def _bundled_weights() -> dict[str, Tensor]:
     try:
         return load_bundled(BUNDLED_FILE)
     except WeightsUnavailable as error:
-        raise StemUnavailable(str(error)) from error
+        raise StemUnavailable(error.key, **error.values) from error
 
 
 def _torchvision_weights(name: str) -> Mapping[str, Tensor]:
@@ -237,12 +237,9 @@ def _torchvision_weights(name: str) -> Mapping[str, Tensor]:
             return weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
     except Exception as error:  # a download fails in many ways, reading a damaged file in as many
         if cached.exists():
-            raise StemUnavailable(
-                f"The weights of {name} in {cached} are damaged: please delete the file, it is then downloaded again."
-            ) from error
+            raise StemUnavailable("reasons.stem.damaged", name=name, path=cached) from error
         raise StemUnavailable(
-            f"The weights of {name} could not be downloaded ({_reason(error)}): connect to the network, put "
-            f"{cached.name} into {cached.parent}, or choose the bundled network."
+            "reasons.stem.download", name=name, reason=_reason(error), file=cached.name, folder=cached.parent
         ) from error
 
 
@@ -268,10 +265,7 @@ def _load(layers: nn.Module, weights: Mapping[str, Tensor], name: str) -> None:
     needed = {key: tensor for key, tensor in layers.state_dict().items() if not key.endswith("num_batches_tracked")}
     for key, tensor in needed.items():
         if key not in weights or weights[key].shape != tensor.shape:
-            raise StemUnavailable(
-                f"The weights of {name} lack {key} of shape {tuple(tensor.shape)}: please delete the file and "
-                "fetch it again."
-            )
+            raise StemUnavailable("reasons.stem.shape", name=name, tensor=key, shape=tuple(tensor.shape))
     layers.load_state_dict({key: weights[key].float() for key in needed}, strict=False, assign=True)
 
 

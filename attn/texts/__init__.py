@@ -5,7 +5,6 @@ folder is a language as soon as it has its own name in ``language.json``.
 """
 
 import json
-import re
 from functools import cache
 from pathlib import Path
 
@@ -35,15 +34,3 @@ def text(language: str, key: str, **values: object) -> str:
         KeyError: no such key.
     """
     return load_texts(language)[key].format(**values)
-
-
-def translated(language: str, sentence: str) -> str:
-    """What a module below the page says in English, in ``language``; as it is where no translation is known.
-
-    The English templates in ``en/reasons.json`` recognise the sentence and its values.
-    """
-    for key, template in load_texts("en", "reasons").items():
-        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(template))
-        if found := re.fullmatch(pattern, sentence, re.DOTALL):
-            return text(language, key, **found.groupdict())
-    return sentence

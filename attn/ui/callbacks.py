@@ -17,16 +17,16 @@ from gradio.utils import get_upload_folder
 from matplotlib import get_data_path
 from PIL import Image
 
-from attn.bundled import WEIGHTS_DIR, WeightsUnavailable
-from attn.checkpoints import SOURCES, WeightsError, WeightsInfo, has_trained
+from attn.bundled import WEIGHTS_DIR
+from attn.checkpoints import SOURCES, WeightsInfo, has_trained
+from attn.errors import PlainError
 from attn.figures.export import MapView, npz_bytes, query_csv, snippet, view_figure
 from attn.figures.render import figure_bytes, overlay
-from attn.images import ImageError
 from attn.inspector import Encoding, Inspection, Inspector
 from attn.measures.attention import query_metrics
 from attn.measures.channels import median_defined
-from attn.stems import BUNDLED_STAGES, STAGES, STEMS, GridTooLarge, StemUnavailable
-from attn.texts import text, translated
+from attn.stems import BUNDLED_STAGES, STAGES, STEMS, GridTooLarge
+from attn.texts import text
 from attn.ui.channels import ChannelsView
 from attn.ui.explorer import ExplorerView
 from attn.ui.lab import LabView, lab_view
@@ -80,8 +80,8 @@ def plain_errors(language: str) -> Iterator[None]:
         sentence = text(language, "page.error.grid", rows=rows, cols=cols, limit=MAX_ROWS, side=side)
     except UserError as error:
         sentence = str(error)
-    except (ImageError, WeightsError, WeightsUnavailable, StemUnavailable) as error:
-        sentence = translated(language, str(error))
+    except PlainError as error:
+        sentence = error.sentence(language)
     else:
         return
     raise gr.Error(sentence, print_exception=False)

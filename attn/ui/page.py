@@ -15,9 +15,9 @@ from fastapi import Request, Response
 from fastapi.responses import PlainTextResponse
 from gradio.data_classes import ImageData
 
-from attn.bundled import WeightsUnavailable
 from attn.checkpoints import SOURCES
-from attn.stems import STAGES, STEMS, GridTooLarge, StemUnavailable
+from attn.errors import PlainError
+from attn.stems import STAGES, STEMS
 from attn.texts import LANGUAGES, text
 from attn.ui.callbacks import (
     EXAMPLES,
@@ -368,7 +368,7 @@ def _opening(settings: Settings) -> tuple[View, ExplorerView | ExplorerNotice, s
             view = wanted.view()
             shown = OPENING_VIEW if view == Settings().view() else ""
             return view, explorer_view(EXAMPLES[OPENING], view, shown), notice
-        except (UserError, GridTooLarge, StemUnavailable, WeightsUnavailable) as error:
+        except (UserError, PlainError) as error:
             notice = text("en", "page.fallback.stem", reason=error)
             sentence = str(error)
     return view, ExplorerNotice(sentence), sentence
