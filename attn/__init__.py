@@ -11,6 +11,8 @@ from attn.mechanisms import (
 from attn.mechanisms.spatial import AttnBlock
 from attn.stems import ResNetStem
 
+__version__ = "0.1.0"
+
 __all__ = [
     "AttnBlock",
     "ChannelGate",

@@ -1,4 +1,4 @@
-"""The weight files kept in this repository, read only if they are the ones the manifest names."""
+"""The weight files that come with the project, read only if they are the ones the manifest names."""
 
 import hashlib
 import json
@@ -10,7 +10,9 @@ from torch import Tensor
 
 from attn.errors import PlainError
 
-WEIGHTS_DIR = Path(__file__).resolve().parent.parent / "assets" / "weights"
+_HERE = Path(__file__).resolve().parent
+# An installed package carries the files inside; in a checkout they stand where a person looks for them.
+WEIGHTS_DIR = _HERE / "_weights" if (_HERE / "_weights").is_dir() else _HERE.parent / "assets" / "weights"
 MANIFEST = "manifest.json"
 
 

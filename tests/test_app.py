@@ -11,9 +11,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-import app
 from attn import Inspector
-from attn.stems import STEMS
 
 LION, CHEETAH = get_image("lion.jpg"), get_image("cheetah.jpg")
 
@@ -107,17 +105,3 @@ def test_a_stem_that_cannot_be_had_does_not_stop_the_page(start_app: Callable[..
         client.predict(image=handle_file(LION), stem="resnet50", api_name="/inspect")
     numbers, _ = client.predict(image=handle_file(LION), longest_side=64, stem="bundled", api_name="/inspect")
     assert numbers["grid"] == [4, 4]
-
-
-def test_flags_set_what_the_page_opens_with() -> None:
-    settings, where = app.parse_settings(["--stage", "layer2", "--longest-side", "160", "--port", "7999"])
-    assert (settings.stem, settings.stage, settings.longest_side) == ("bundled", "layer2", 160)
-    assert (where.host, where.port) == (None, 7999)
-    assert "bundled" in STEMS
-
-
-@pytest.mark.parametrize("flags", [["--stem", "vgg"], ["--stage", "layer9"], ["--longest-side", "5"], ["--port", "x"]])
-def test_wrong_flags_are_refused_with_usage(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        app.parse_settings(flags)
-    assert flags[0] in capsys.readouterr().err

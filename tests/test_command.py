@@ -1,0 +1,82 @@
+"""The command: the page's flags, and files of one photograph."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradio.media import get_image
+from PIL import Image
+
+from attn import Inspector, __version__
+from attn.command import main, parse_settings
+from attn.stems import STEMS
+from tests.conftest import ROOT
+
+CHEETAH = get_image("cheetah.jpg")
+
+
+def test_flags_set_what_the_page_opens_with() -> None:
+    settings, where = parse_settings(["--stage", "layer2", "--longest-side", "160", "--port", "7999"])
+    assert (settings.stem, settings.stage, settings.longest_side) == ("bundled", "layer2", 160)
+    assert (where.host, where.port) == (None, 7999)
+    assert settings.queue
+    assert not parse_settings(["--replica"])[0].queue
+    assert "bundled" in STEMS
+
+
+@pytest.mark.parametrize("flags", [["--stem", "vgg"], ["--stage", "layer9"], ["--longest-side", "5"], ["--port", "x"]])
+def test_wrong_flags_are_refused_with_usage(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    for refused in (parse_settings, main):
+        with pytest.raises(SystemExit):
+            refused(flags)
+        assert flags[0] in capsys.readouterr().err
+
+
+def test_a_photograph_becomes_the_file_that_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("map.png", "numbers.csv", "arrays.npz"):
+        output = tmp_path / name
+        main([str(CHEETAH), "-o", str(output), "--longest-side", "128", "--weights", "similarity"])
+        assert capsys.readouterr().out.strip() == str(output)
+    expected = Inspector(weights="similarity").inspect(CHEETAH, longest_side=128)
+    with Image.open(tmp_path / "map.png") as figure:
+        assert figure.width > figure.height
+    assert len((tmp_path / "numbers.csv").read_text().splitlines()) == 1 + len(expected.queries)
+    with zipfile.ZipFile(tmp_path / "arrays.npz") as archive:
+        assert "README.txt" in archive.namelist()
+    with np.load(tmp_path / "arrays.npz") as arrays:
+        np.testing.assert_array_equal(arrays["image"], expected.image)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["no-such.jpg"], "no-such.jpg"),
+        ([str(CHEETAH), "-o", "map.gif"], "expected an output of"),
+        ([str(CHEETAH), "--weights", "file"], "choose a .safetensors file"),
+        ([str(CHEETAH), "--port", "7999"], "--port is the page's"),
+        (["--output", "map.png"], "--output needs a photograph"),
+    ],
+)
+def test_what_cannot_be_done_is_a_sentence(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    said = capsys.readouterr().err
+    assert left.value.code in (1, 2)
+    assert sentence in said
+    assert "Traceback" not in said
+
+
+def test_the_version_stands_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out.strip() == __version__
+
+
+def test_the_library_and_a_photographs_file_need_no_gradio() -> None:
+    script = "import sys, attn, attn.command, attn.figures.export; sys.exit('gradio' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
