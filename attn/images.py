@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from attn.colour import Convert, to_srgb
 from attn.errors import PlainError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
@@ -63,13 +64,15 @@ def open_image(source: ImageSource) -> Image.Image:
     (H, W, 1 | 2 | 3 | 4) grey, grey + alpha, RGB, RGB + alpha; bool, uint8 0–255, uint16 0–65535, or floating
     point 0–1 (0–255 when a value is above 1).
 
-    EXIF orientation is applied, transparency is laid on white, 16-bit and floating-point greys are scaled to
+    Colours are converted to sRGB where the file says that they are others, EXIF orientation is applied,
+    transparency is laid on white, 16-bit and floating-point greys are scaled to
     8 bits, and of an animation the first frame is taken. A picture above `WORKING_PIXELS` comes back reduced
     by a whole factor to below it. The source is left as it was. Raises ImageError.
     """
     if isinstance(source, np.ndarray):
         source = _from_array(source)
     with contextlib.ExitStack() as opened:
+        stream = None
         if isinstance(source, Image.Image):
             opened.enter_context(_decoding)
             image = source
@@ -91,7 +94,7 @@ def open_image(source: ImageSource) -> Image.Image:
                 factor = _reduction(*image.size)
                 image.draft(image.mode, (max(1, image.width // factor), max(1, image.height // factor)))
             image.load()
-            return _upright(_flat(image), image)
+            return _upright(_flat(image, to_srgb(image, stream)), image)
 
 
 @contextlib.contextmanager
@@ -171,8 +174,8 @@ def _stream(source: str | Path | bytes | BinaryIO, opened: contextlib.ExitStack)
     return io.BytesIO(data)
 
 
-def _flat(image: Image.Image) -> Image.Image:
-    """`image` as RGB on white, at most `WORKING_PIXELS`; worked in strips, so that only a strip is ever copied."""
+def _flat(image: Image.Image, convert: Convert | None) -> Image.Image:
+    """`image` as sRGB on white, at most `WORKING_PIXELS`; worked in strips, so that only a strip is ever copied."""
     width, height = image.size
     factor = _reduction(width, height)
     rows = factor * max(1, WORKING_PIXELS // (width * factor))
@@ -182,7 +185,7 @@ def _flat(image: Image.Image) -> Image.Image:
         strip = image.crop((0, top, width, min(top + rows, height)))
         if tones:
             strip = Image.fromarray(_to_uint8(np.asarray(strip), *tones))
-        flat.paste(_on_white(strip).reduce(factor), (0, top // factor))
+        flat.paste(_on_white(strip, convert).reduce(factor), (0, top // factor))
     return flat
 
 
@@ -213,12 +216,13 @@ def _to_uint8(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8
     return np.rint((values.astype(np.float64) - low) * (255.0 / span)).astype(np.uint8)
 
 
-def _on_white(image: Image.Image) -> Image.Image:
+def _on_white(image: Image.Image, convert: Convert | None) -> Image.Image:
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return convert(image) if convert else image.convert("RGB")
     rgba = image.convert("RGBA")
+    opaque = rgba.convert("RGB")
     white = Image.new("RGB", image.size, "white")
-    white.paste(rgba, mask=rgba.getchannel("A"))
+    white.paste(convert(opaque) if convert else opaque, mask=rgba.getchannel("A"))
     return white
 
 

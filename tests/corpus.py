@@ -34,14 +34,67 @@ def encoded(image: Image.Image, format: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def png(width: int, height: int, bits: int, colour_type: int, rows: bytes) -> bytes:
-    """A PNG written by hand, for what Pillow does not write: 16-bit colour, false sizes."""
+def png(width: int, height: int, bits: int, colour_type: int, rows: bytes, **chunks: bytes) -> bytes:
+    """A PNG written by hand, for what Pillow does not write: 16-bit colour, false sizes, `chunks` before the pixels."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     header = struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
+    first = chunk(b"IHDR", header) + b"".join(chunk(kind.encode(), content) for kind, content in chunks.items())
+    return b"\x89PNG\r\n\x1a\n" + first + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
+
+
+def icc(space: bytes, tags: dict[bytes, bytes], kind: bytes = b"mntr", connection: bytes = b"XYZ ") -> bytes:
+    """An ICC profile, version 2, written by hand: of an RGB, GRAY or CMYK space with these tags."""
+    start, table, body = 132 + 12 * len(tags), b"", b""
+    for name, data in tags.items():
+        data += bytes(-len(data) % 4)
+        table += name + struct.pack(">II", start + len(body), len(data))
+        body += data
+    head = struct.pack(">I4xI", start + len(body), 0x02400000) + kind + space + connection
+    head += struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body
+
+
+def icc_xyz(values: tuple[float, ...]) -> bytes:
+    return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in values))
+
+
+def icc_gamma(gamma: float) -> bytes:
+    return b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256))
+
+
+# Red, green and blue as X, Y, Z under D50, and the exponent: as the profiles of these names have them.
+WIDE = {
+    "Display P3": (((0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841)), 2.2),
+    "Adobe RGB": (((0.6097, 0.3111, 0.0195), (0.2053, 0.6257, 0.0609), (0.1492, 0.0632, 0.7446)), 2.2),
+    "ProPhoto": (((0.7977, 0.2880, 0.0), (0.1352, 0.7119, 0.0), (0.0313, 0.0001, 0.8249)), 1.8),
+}
+
+
+def rgb_profile(name: str) -> bytes:
+    """The ICC profile of one of `WIDE`."""
+    primaries, gamma = WIDE[name]
+    tags = {b"wtpt": icc_xyz((0.9642, 1.0, 0.8249)), **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), icc_gamma(gamma))}
+    return icc(b"RGB ", tags | dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), map(icc_xyz, primaries), strict=True)))
+
+
+def grey_profile(gamma: float) -> bytes:
+    return icc(b"GRAY", {b"wtpt": icc_xyz((0.9642, 1.0, 0.8249)), b"kTRC": icc_gamma(gamma)})
+
+
+def cmyk_profile(cyan: tuple[float, float, float]) -> bytes:
+    """A press that prints full cyan as this L*, a*, b* and every other mixture of full inks as a grey or black."""
+    corners = np.zeros((2, 2, 2, 2, 3), np.uint8)  # by C, M, Y, K: none or full
+    for inks in np.ndindex(2, 2, 2, 2):
+        lightness = 0 if inks[3] else 255 - 85 * sum(inks[:3])
+        corners[inks] = (lightness, 128, 128)
+    corners[1, 0, 0, 0] = (round(cyan[0] * 2.55), round(cyan[1] + 128), round(cyan[2] + 128))
+    unit = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
+    ramp = bytes(range(256))
+    table = b"mft1\0\0\0\0" + bytes((4, 3, 2, 0)) + unit + 4 * ramp + corners.tobytes() + 3 * ramp
+    return icc(b"CMYK", {b"wtpt": icc_xyz((0.9642, 1.0, 0.8249)), b"A2B0": table}, b"prtr", b"Lab ")
 
 
 def _png_16_bit_rgb() -> bytes:
@@ -157,6 +210,39 @@ def grey_files() -> dict[str, bytes]:
         "float tiff to 1": encoded(Image.fromarray(ramp(1, "float32")), "TIFF"),
         "float tiff to 255": encoded(Image.fromarray(ramp(255, "float32")), "TIFF"),
         "float tiff of heights": encoded(Image.fromarray(ramp(4000, "float32") + 300), "TIFF"),
+    }
+
+
+@functools.cache
+def wide_files() -> dict[str, bytes]:
+    """Files in other colours than sRGB, all of them one flat colour but where the name says "photograph"."""
+    flat = Image.new("RGB", (SIDE, SIDE), (200, 60, 60))
+    rows = b"".join(b"\0" + row.tobytes() for row in np.asarray(flat))
+    see_through = Image.new("RGBA", (SIDE, SIDE), (200, 60, 60, 128))
+    grey = Image.new("L", (SIDE, SIDE), 128)
+    profile = rgb_profile("Display P3")
+    p3 = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
+    avif = encoded(flat, "AVIF", quality=100, subsampling="4:4:4")
+    codes = avif.index(b"colrnclx") + 8
+    return {
+        **{f"{name} png": encoded(flat, "PNG", icc_profile=rgb_profile(name)) for name in WIDE},
+        "p3 jpeg": encoded(flat, "JPEG", quality=100, subsampling=0, icc_profile=profile),
+        "p3 webp": encoded(flat, "WEBP", lossless=True, icc_profile=profile),
+        "p3 tiff": encoded(flat, "TIFF", icc_profile=profile),
+        "p3 avif": encoded(flat, "AVIF", quality=100, subsampling="4:4:4", icc_profile=profile),
+        "p3 palette png": encoded(flat.quantize(4), "PNG", icc_profile=profile),
+        "p3 half-transparent png": encoded(see_through, "PNG", icc_profile=profile),
+        "p3 half-transparent webp": encoded(see_through, "WEBP", lossless=True, icc_profile=profile),
+        "grey png of gamma 1": encoded(grey, "PNG", icc_profile=grey_profile(1.0)),
+        "grey jpeg of gamma 1": encoded(grey, "JPEG", quality=100, icc_profile=grey_profile(1.0)),
+        "grey + alpha png of gamma 1": encoded(Image.merge("LA", [grey, grey]), "PNG", icc_profile=grey_profile(1.0)),
+        "gAMA png": png(SIDE, SIDE, 8, 2, rows, gAMA=struct.pack(">I", 100000)),
+        "gAMA + cHRM png": png(SIDE, SIDE, 8, 2, rows, gAMA=struct.pack(">I", 45455), cHRM=p3),
+        "cHRM png": png(SIDE, SIDE, 8, 2, rows, cHRM=p3),
+        "sRGB + gAMA png": png(SIDE, SIDE, 8, 2, rows, sRGB=b"\0", gAMA=struct.pack(">I", 100000)),
+        "cICP png": png(SIDE, SIDE, 8, 2, rows, cICP=bytes((12, 13, 0, 1))),
+        "cICP png of BT.709": png(SIDE, SIDE, 8, 2, rows, cICP=bytes((9, 1, 0, 1))),
+        "nclx avif": avif[:codes] + struct.pack(">HH", 12, 13) + avif[codes + 4 :],
     }
 
 
