@@ -335,6 +335,12 @@ def test_snippet_builds_the_same_inspector(inspection, info, view, expected):
     code = snippet(replace(inspection, weights={"spatial": info}), view, longest_side=448)
     assert arguments(code, "Inspector") == {"stem": "bundled", "stage": "layer3", **expected}
     assert arguments(code, "inspect") == {"longest_side": 448}
+    coarse = snippet(replace(inspection, weights={"spatial": info}, detail="coarse"), view)
+    assert arguments(coarse, "Inspector")["detail"] == "coarse"
+
+
+def test_snippet_says_how_to_install_the_library(inspection):
+    assert "pip install ." in snippet(inspection).splitlines()[0]
 
 
 def test_snippet_quotes_any_file_name(inspection):

@@ -285,7 +285,7 @@ def snippet(
     info = inspection.weights["spatial"]
     seed = next((i.seed for i in inspection.weights.values() if i.seed is not None), 0)
     arguments = {"stem": inspection.stem, "stage": inspection.stage, "weights": info.source}
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"detail": inspection.detail} if inspection.detail != "fine" else {}
     if info.source == "trained" and not info.detail.get("position", True):
         options["position"] = False
     if info.source == "file":
@@ -298,6 +298,7 @@ def snippet(
     height, width = inspection.grid
     queries = list(view.pins) or [view.cell or (height // 2, width // 2)]
     return f"""\
+# Runs wherever the library is installed: `pip install .` in a checkout of Attention window.
 from PIL import Image
 
 from attn import Inspector
