@@ -57,6 +57,18 @@ def test_detail_sets_the_grid_and_pixels_stay_pixels(inspection: Inspection) -> 
     assert far.mean() == pytest.approx(near.mean(), rel=0.03)
 
 
+def test_its_repr_is_one_line(inspector: Inspector, inspection: Inspection) -> None:
+    said = repr(inspection)
+    assert len(said.splitlines()) == 1
+    assert len(said) < 240
+    height, width = inspection.image.shape[:2]
+    rows, columns = inspection.grid
+    for part in (f"{width} × {height} px", f"{rows} × {columns} positions", "bundled layer3 fine", *CHANNEL_MECHANISMS):
+        assert part in said
+    assert "spatial similarity" in said
+    assert repr(inspector.encode(CHEETAH)) == f"Encoding({said[11 : said.index(', bundled')]}, 256 channels)"
+
+
 def test_attention_is_the_blocks_own(inspector: Inspector, inspection: Inspection) -> None:
     x = torch.from_numpy(inspection.features)[None]
     with torch.inference_mode():

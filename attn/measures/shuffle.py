@@ -76,6 +76,7 @@ def shuffle_test(
     if x.ndim != 4 or len(x) != 1:
         raise ValueError(f"expected features (C, h, w) or (1, C, h, w), got {tuple(torch.as_tensor(features).shape)}")
     positions = x.shape[2] * x.shape[3]
+    x = x.to(next(module.parameters(), x).device)
     order = permutation(positions, seed)
     back = np.argsort(order)
     shuffled = shuffle_positions(x, order)
@@ -99,9 +100,9 @@ def shuffle_test(
         change_error=relative_error(y_restored - x, y - x),
         weights_error=relative_error(restored, before),
         queries=compared,
-        before=before.numpy(),
-        after=after.numpy(),
-        restored=restored.numpy(),
+        before=before.cpu().numpy(),
+        after=after.cpu().numpy(),
+        restored=restored.cpu().numpy(),
     )
 
 
@@ -116,7 +117,7 @@ def permutation(length: int, seed: int) -> NDArray[np.int64]:
 
 def shuffle_positions(x: Tensor, order: NDArray[np.int64]) -> Tensor:
     """(b, C, h, w) with position i, row by row, holding what stood at ``order[i]``."""
-    return x.flatten(2)[:, :, torch.from_numpy(order)].view_as(x)
+    return x.flatten(2)[:, :, torch.from_numpy(order).to(x.device)].view_as(x)
 
 
 def with_encoding(block: AttnBlock, encoding: nn.Module | None) -> AttnBlock:
@@ -134,9 +135,9 @@ def evenly_spaced(length: int, count: int) -> NDArray[np.int64]:
 
 def relative_error(value: Tensor, reference: Tensor) -> float:
     """‖value − reference‖ / ‖reference‖ over all entries, summed in float64; nan if the reference is 0."""
-    original = reference.numpy().astype(np.float64)
+    original = reference.cpu().numpy().astype(np.float64)
     norm = np.linalg.norm(original)
-    return float(np.linalg.norm(value.numpy() - original) / norm) if norm > 0 else math.nan
+    return float(np.linalg.norm(value.cpu().numpy() - original) / norm) if norm > 0 else math.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,8 +163,9 @@ class EncodedQueries:
 
 def encoded_queries(features: Tensor | NDArray[Any], block: AttnBlock, encoding: nn.Module) -> EncodedQueries:
     """What this block's queries and keys are without the encoding, and what each unit of it adds; (C, h, w) in."""
-    x = torch.as_tensor(features)[None]
+    x = torch.as_tensor(features)[None].to(block.q.weight.device)
     with torch.inference_mode():
         q, k = (part[0] for part in with_encoding(block, None).queries_keys(x))
         q_encoded, k_encoded = (part[0] for part in with_encoding(block, encoding).queries_keys(x))
-    return EncodedQueries(q.numpy(), (q_encoded - q).numpy(), k.numpy(), (k_encoded - k).numpy())
+    parts = (q, q_encoded - q, k, k_encoded - k)
+    return EncodedQueries(*(part.cpu().numpy() for part in parts))
