@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gradio import Blocks
 
     from attn.inspector import Inspection
-    from attn.ui.page import Settings
+    from attn.ui.serving import Settings
 
 DESCRIPTION = "See where attention looks, and which channels it weighs."
 FIGURES = (".png", ".svg", ".pdf")
@@ -65,7 +65,7 @@ def build(settings: Settings) -> Blocks:
 
 def launch(demo: Blocks, settings: Settings, where: argparse.Namespace) -> None:
     """Serve the page until the process is stopped."""
-    from attn.ui.page import launch_options
+    from attn.ui.serving import launch_options
 
     # None leaves the choice to Gradio, which reads GRADIO_SERVER_NAME and GRADIO_SERVER_PORT.
     demo.launch(server_name=where.host, server_port=where.port, mcp_server=settings.mcp, **launch_options())
@@ -135,7 +135,7 @@ def _parser(*, photographs: bool) -> argparse.ArgumentParser:
 
 def _settings(parser: argparse.ArgumentParser, args: argparse.Namespace) -> tuple[Settings, argparse.Namespace]:
     _prepare()
-    from attn.ui.page import Settings
+    from attn.ui.serving import Settings
 
     mcp = getattr(args, "mcp", os.environ.get("GRADIO_MCP_SERVER", "").lower() == "true")
     if mcp and importlib.util.find_spec("mcp") is None:
@@ -143,7 +143,7 @@ def _settings(parser: argparse.ArgumentParser, args: argparse.Namespace) -> tupl
     given = _given(args, "stem", "stage", "longest_side", "max_waiting")
     settings = Settings(**given, queue=not hasattr(args, "replica"), mcp=mcp)
     try:
-        settings.view()
+        settings.controls()
     except ValueError as error:
         parser.error(str(error))
     return settings, argparse.Namespace(host=getattr(args, "host", None), port=getattr(args, "port", None))

@@ -96,7 +96,7 @@ async def ask(client: httpx.AsyncClient, url: str, number: int, row: int, column
     reply = await client.post(f"{url}/gradio_api/upload", files={"files": (f"{number}.png", content.getvalue())})
     reply.raise_for_status()
     image = {"path": reply.json()[0], "meta": {"_type": "gradio.FileData"}}
-    data = [row, column, image, "bundled", "layer3", SIDE, "similarity", True, 0, None]
+    data = [row, column, image, "bundled", "layer3", SIDE, "similarity", True, 0, None, "coarse"]
     reply = await client.post(f"{url}/gradio_api/call/query", json={"data": data})
     if reply.status_code == 503:
         return None
@@ -191,7 +191,7 @@ def main() -> None:
     if not 1 <= min(args.visitors) <= max(args.visitors) <= 200 or args.seconds > 3600:
         parser.error("1 to 200 visitors for at most 3600 seconds")
     torch.set_num_threads(1)
-    inspector = Inspector("bundled", "layer3", weights="similarity")
+    inspector = Inspector("bundled", "layer3", detail="coarse", weights="similarity")
     pictures = max(KEPT, 2 * max(args.visitors))
     expected = [inspector.encode(drawn(number), SIDE).attention for number in range(pictures)]
     server = Server()

@@ -60,18 +60,18 @@ def test_query_gives_one_row(client: Client) -> None:
     assert answer["metrics"]["perplexity"] == pytest.approx(height * width, rel=0.2)  # random: nearly uniform
     assert answer["weights"] == {**answer["weights"], "source": "random", "seed": 4}
     with Image.open(picture) as opened:
-        assert opened.size == (width * 16, height * 16)
+        assert opened.size == (width * 8, height * 8)
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"row": -1, "column": 0}, "Row must be a whole number from 0 to 13, got -1."),
-        ({"row": 0, "column": 20}, "Column must be a whole number from 0 to 19, got 20."),
+        ({"row": -1, "column": 0}, "Row must be a whole number from 0 to 26, got -1."),
+        ({"row": 0, "column": 40}, "Column must be a whole number from 0 to 39, got 40."),
         ({"row": 0.5, "column": 0}, "Row must be a whole number"),
         ({"row": 0, "column": 0, "longest_side": 10**9}, "greater than maximum value 1024"),
         ({"row": 0, "column": 0, "stage": "layer9"}, "layer9"),
-        ({"row": 0, "column": 0, "stage": "layer1", "longest_side": 1024}, "longest side of 256 px or less"),
+        ({"row": 0, "column": 0, "stage": "layer1", "longest_side": 1024}, "longest side of 256 px fits"),
         ({"row": 0, "column": 0, "stage": "layer4"}, "The bundled network ends at layer3"),
         ({"row": 0, "column": 0, "weights": "file"}, "choose a .safetensors file"),
     ],
@@ -104,4 +104,4 @@ def test_a_stem_that_cannot_be_had_does_not_stop_the_page(start_app: Callable[..
     with pytest.raises(AppError, match="resnet50 could not be downloaded"):
         client.predict(image=handle_file(LION), stem="resnet50", api_name="/inspect")
     numbers, _ = client.predict(image=handle_file(LION), longest_side=64, stem="bundled", api_name="/inspect")
-    assert numbers["grid"] == [4, 4]
+    assert numbers["grid"] == [8, 8]

@@ -67,7 +67,7 @@ def test_no_home_and_a_read_only_checkout(start_app: Callable[..., str], checkou
         )
         client = Client(url, verbose=False)
         numbers, _ = client.predict(image=handle_file(CHEETAH), longest_side=64, api_name="/inspect")
-        assert numbers["grid"] == [3, 4]
+        assert numbers["grid"] == [5, 8]
         with pytest.raises(AppError, match="resnet18 could not be"):
             client.predict(image=handle_file(CHEETAH), stem="resnet18", longest_side=64, api_name="/inspect")
     finally:
@@ -131,7 +131,7 @@ def test_killed_in_the_middle_clients_are_told_and_come_back() -> None:
             job.result(timeout=60)
     with running_app(port=port) as url:
         numbers, _ = Client(url, verbose=False).predict(image=handle_file(LION), longest_side=64, api_name="/inspect")
-        assert numbers["grid"] == [4, 4]
+        assert numbers["grid"] == [8, 8]
 
 
 @pytest.mark.browser
@@ -142,7 +142,7 @@ def test_a_page_outlives_its_server(chromium: Any) -> None:
     page.set_default_timeout(90_000)
     with app_process(port=port) as (url, process):
         page.goto(f"{url}?example=cheetah")
-        page.wait_for_selector(f"{PAGE_OPEN}[data-cols='20']")
+        page.wait_for_selector(f"{PAGE_OPEN}[data-cols='40']")
         page.wait_for_selector(".attn-channels[data-state=ready]")
         canvas = page.locator("#explorer .ax-stage canvas")
         canvas.click(position={"x": 50, "y": 60})
@@ -156,6 +156,6 @@ def test_a_page_outlives_its_server(chromium: Any) -> None:
         assert page.locator(PAGE_OPEN).count() == 1
     with running_app(port=port):
         page.goto(link)
-        page.wait_for_selector(f"{PAGE_OPEN}[data-cols='20'][data-pins='1']")
+        page.wait_for_selector(f"{PAGE_OPEN}[data-cols='40'][data-pins='1']")
         assert page.locator(PAGE_OPEN).get_attribute("data-col") == cell
     page.close()

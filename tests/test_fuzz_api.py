@@ -25,7 +25,8 @@ from safetensors.torch import save_file
 
 from attn.checkpoints import WeightsError, build_attention
 from attn.mechanisms.spatial import AttnBlock
-from attn.ui import callbacks
+from attn.stems import STEMS
+from attn.ui import endpoints
 
 CHEETAH = get_image("cheetah.jpg")
 GOOD: dict[str, Any] = {
@@ -36,10 +37,11 @@ GOOD: dict[str, Any] = {
     "position": True,
     "seed": 0,
     "file": None,
+    "detail": "coarse",
 }
 GRID = (3, 4)  # the cheetah at 64 px
 LONGEST_SENTENCE = 500
-OUR_FILES = re.compile(r"Traceback|site-packages|callbacks\.py|\bline \d+")
+OUR_FILES = re.compile(r"Traceback|site-packages|endpoints\.py|controls\.py|\bline \d+")
 
 numbers = st.one_of(
     st.integers(-(10**30), 10**30),
@@ -57,7 +59,7 @@ oddities = st.one_of(
     st.dictionaries(st.text(max_size=5), st.integers(), max_size=3),
 )
 # No network is asked for: a torchvision stem would be downloaded.
-not_a_network = oddities.filter(lambda value: value not in callbacks.STEMS or value == "bundled")
+not_a_network = oddities.filter(lambda value: value not in STEMS or value == "bundled")
 
 
 def check_sentence(sentence: object) -> None:
@@ -84,37 +86,37 @@ def short(value: object) -> str:
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.dictionaries(st.sampled_from(["row", "column", *GOOD]), st.one_of(oddities, numbers), max_size=4))
 def test_any_arguments_of_query_end_in_a_map_or_a_sentence(changes: dict[str, Any]) -> None:
-    if changes.get("stem") in callbacks.STEMS or changes.get("weights") in ("trained", "file"):
+    if changes.get("stem") in STEMS or changes.get("weights") in ("trained", "file"):
         changes = {**changes, "stem": "bundled", "weights": "random"}
     arguments = {"row": 1, "column": 2, "image": CHEETAH, **GOOD, **changes}
     try:
-        answer, _ = callbacks.query(**arguments)
+        answer, _ = endpoints.query(**arguments)
     except gr.Error as refused:
         check_sentence(refused.message)
     else:
         check_answer(answer)
-    check_answer(callbacks.query(1, 2, CHEETAH, **GOOD)[0], GRID)
+    check_answer(endpoints.query(1, 2, CHEETAH, **GOOD)[0], GRID)
 
 
 @pytest.mark.parametrize("name", ["row", "column", "longest_side", "seed"])
 @pytest.mark.parametrize("value", [None, "3", "", math.nan, math.inf, -math.inf, -1, 0.5, True, [1], {"a": 1}])
 def test_a_wrong_number_is_a_sentence(name: str, value: object) -> None:
     with pytest.raises(gr.Error) as refused:
-        callbacks.query(**{"row": 1, "column": 2, "image": CHEETAH, **GOOD, name: value})
+        endpoints.query(**{"row": 1, "column": 2, "image": CHEETAH, **GOOD, name: value})
     check_sentence(refused.value.message)
 
 
 def test_a_number_too_long_to_write_down_is_a_sentence() -> None:
     with pytest.raises(gr.Error) as refused:
-        callbacks.query(1, 2, CHEETAH, **{**GOOD, "seed": 10**5000})
+        endpoints.query(1, 2, CHEETAH, **{**GOOD, "seed": 10**5000})
     check_sentence(refused.value.message)
 
 
-@pytest.mark.parametrize("name", ["stem", "stage", "weights", "position"])
+@pytest.mark.parametrize("name", ["stem", "stage", "detail", "weights", "position"])
 @pytest.mark.parametrize("value", [None, "", "x" * 10**6, 3, [], {}, math.nan, "false", "<b>"], ids=short)
 def test_a_wrong_choice_is_a_sentence(name: str, value: object) -> None:
     with pytest.raises(gr.Error) as refused:
-        callbacks.query(1, 2, CHEETAH, **{**GOOD, name: value})
+        endpoints.query(1, 2, CHEETAH, **{**GOOD, name: value})
     check_sentence(refused.value.message)
 
 
@@ -162,7 +164,7 @@ def test_a_weights_file_that_cannot_be_used_is_a_sentence(kind: str, tmp_path: P
     path = tmp_path / "mine.safetensors"
     BAD_WEIGHTS[kind](path)
     with pytest.raises(gr.Error) as refused:
-        callbacks.query(1, 2, CHEETAH, **{**GOOD, "weights": "file", "file": str(path)})
+        endpoints.query(1, 2, CHEETAH, **{**GOOD, "weights": "file", "file": str(path)})
     check_sentence(refused.value.message)
     assert str(tmp_path) not in refused.value.message
 
@@ -236,7 +238,7 @@ def check_http(app_url: str, uploaded: str, data: list[Any]) -> None:
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.integers(0, 9), st.one_of(oddities, numbers), min_size=1, max_size=3))
 def test_any_json_ends_in_a_map_or_a_sentence(app_url: str, uploaded: str, changes: dict[int, Any]) -> None:
-    if changes.get(3) in callbacks.STEMS:
+    if changes.get(3) in STEMS:
         changes[3] = "bundled"
     data = [1, 2, file_data(uploaded), *GOOD.values()]
     for place, value in changes.items():
@@ -245,7 +247,7 @@ def test_any_json_ends_in_a_map_or_a_sentence(app_url: str, uploaded: str, chang
 
 
 @pytest.mark.parametrize(
-    "data", [[], [1], [1, 2, None], [None] * 10, [1] * 30], ids=lambda data: f"{len(data)} arguments"
+    "data", [[], [1], [1, 2, None], [None] * 11, [1] * 30], ids=lambda data: f"{len(data)} arguments"
 )
 def test_a_wrong_number_of_arguments_is_a_sentence(app_url: str, uploaded: str, data: list[Any]) -> None:
     check_http(app_url, uploaded, data)
@@ -333,5 +335,5 @@ def test_a_real_client_gets_the_sentence_and_goes_on(app_url: str, tmp_path: Pat
     weights = handle_file(tmp_path / "pickle.safetensors")
     with pytest.raises(AppError, match="not a safetensors file"):
         client.predict(1, 2, picture, longest_side=64, weights="file", file=weights, api_name="/query")
-    answer, _ = client.predict(1, 2, picture, longest_side=64, weights="similarity", api_name="/query")
+    answer, _ = client.predict(1, 2, picture, longest_side=64, weights="similarity", detail="coarse", api_name="/query")
     check_answer(answer, GRID)

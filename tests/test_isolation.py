@@ -46,7 +46,7 @@ def status_of(url: str, body: object | None = None, **headers: str) -> int:
 
 
 def test_each_visitor_gets_the_answer_to_its_own_picture(app_url: str, tmp_path: Path) -> None:
-    inspector = Inspector("bundled", "layer3", weights="similarity")
+    inspector = Inspector("bundled", "layer3", detail="coarse", weights="similarity")
     expected = {}
     for visitor in range(VISITORS):
         drawn(visitor).save(tmp_path / f"{visitor}.png")
@@ -65,6 +65,7 @@ def test_each_visitor_gets_the_answer_to_its_own_picture(app_url: str, tmp_path:
                 handle_file(tmp_path / f"{visitor}.png"),
                 longest_side=SIDE,
                 weights="similarity",
+                detail="coarse",
                 api_name="/query",
             )
             attention = np.ravel(answer["attention"])
@@ -85,7 +86,12 @@ def test_the_page_answers_while_inspections_run(app_url: str, tmp_path: Path) ->
     client = Client(app_url, verbose=False, httpx_kwargs={"timeout": 60})
     jobs = [
         client.submit(
-            handle_file(tmp_path / "large.png"), longest_side=320, weights="random", seed=seed, api_name="/inspect"
+            handle_file(tmp_path / "large.png"),
+            longest_side=320,
+            weights="random",
+            seed=seed,
+            detail="coarse",
+            api_name="/inspect",
         )
         for seed in range(8)
     ]
@@ -112,7 +118,7 @@ def test_a_visitor_over_the_limit_is_told_so(start_app: Callable[..., str], tmp_
     said: list[tuple[int, str]] = []
 
     def ask(seed: int) -> None:
-        data = [path, "bundled", "layer3", 512, "random", True, seed, None]
+        data = [path, "bundled", "layer3", 512, "random", True, seed, None, "fine"]
         body = json.dumps({"data": data}).encode()
         request = urllib.request.Request(f"{url}/gradio_api/call/inspect", body, {"Content-Type": "application/json"})
         try:
@@ -154,7 +160,19 @@ def test_nothing_private_can_be_called(app_url: str) -> None:
     as the browser needs them: they take the same arguments as the controls and check them the same way."""
     config = config_of(app_url)
     assert {d["api_name"] for d in config["dependencies"] if d["api_name"]} == {"inspect", "query"}
-    for name in ("look", "_look", "measure", "practise", "_pick", "speak", "restore", "_command", "_export", "None"):
+    for name in (
+        "_inspect",
+        "answer",
+        "show_map",
+        "show_channels",
+        "show_lab",
+        "export_file",
+        "_pick",
+        "translate",
+        "restored",
+        "command",
+        "None",
+    ):
         assert status_of(f"{app_url}/gradio_api/call/{name}", {"data": []}) >= 400, name
         assert status_of(f"{app_url}/gradio_api/run/{name}", {"data": []}) >= 400, name
     for name in ("inspect", "query"):

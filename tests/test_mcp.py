@@ -22,7 +22,7 @@ from tests.conftest import ROOT
 
 mcp = pytest.importorskip("mcp", reason="MCP is not installed (requirements-mcp.txt)")
 CHEETAH = get_image("cheetah.jpg")
-PRIVATE = ("look", "measure", "export", "practise")
+PRIVATE = ("show_map", "show_channels", "export_file", "show_lab")
 
 
 async def use(url: str, calls: list[tuple[str, dict[str, Any]]]) -> tuple[list[Any], list[Any]]:
@@ -69,10 +69,10 @@ def test_an_mcp_client_finds_two_described_tools_and_gets_true_answers(
     with Image.open(io.BytesIO(base64.b64decode(drawn.data))) as opened:
         assert opened.size == encoding.image.shape[1::-1]
     assert answers[1].isError
-    assert "Row must be a whole number from 0 to 13" in answers[1].content[0].text
+    assert "Row must be a whole number from 0 to 26" in answers[1].content[0].text
     assert answers[2].isError
     assert "Traceback" not in answers[2].content[0].text
-    assert ast.literal_eval(answers[3].content[0].text)["grid"] == [3, 4]
+    assert ast.literal_eval(answers[3].content[0].text)["grid"] == [5, 8]
     for refused in answers[4:]:
         assert refused.isError
         assert "Unknown tool" in refused.content[0].text

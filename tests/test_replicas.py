@@ -48,7 +48,7 @@ def upload(url: str, path: Path) -> str:
 
 def query(url: str, path: str) -> list[list[float]]:
     image = {"path": path, "meta": {"_type": "gradio.FileData"}}
-    data = [1, 2, image, "bundled", "layer3", 64, "similarity", True, 0, None]
+    data = [1, 2, image, "bundled", "layer3", 64, "similarity", True, 0, None, "coarse"]
     answer = post(f"{url}/gradio_api/run/query", json.dumps({"data": data}).encode(), "application/json")
     return answer["data"][0]["attention"]
 
@@ -93,7 +93,7 @@ def served(folder: Path, path: str) -> collections.Counter[str]:
 
 def test_each_visitor_gets_its_own_answer_from_whichever_replica(replicas: tuple[str, Path], tmp_path: Path) -> None:
     url, folder = replicas
-    inspector = Inspector("bundled", "layer3", weights="similarity")
+    inspector = Inspector("bundled", "layer3", detail="coarse", weights="similarity")
     for visitor in range(6):
         path = tmp_path / f"{visitor}.png"
         drawn(visitor).save(path)
@@ -126,7 +126,7 @@ def test_the_page_works_through_the_balancer(replicas: tuple[str, Path], chromiu
     page.wait_for_selector(".attn-explorer[data-state=ready]", timeout=180_000)
     page.wait_for_selector(".attn-channels[data-state=ready]", timeout=180_000)
     page.locator("input[type=file]").first.set_input_files(tmp_path / "eleven.png")
-    page.wait_for_selector(".attn-explorer[data-rows='15'][data-cols='20']", timeout=180_000)
+    page.wait_for_selector(".attn-explorer[data-rows='30'][data-cols='40']", timeout=180_000)
     page.get_by_label("Random").check()
     page.wait_for_selector(".ax-badge[data-source=random]", timeout=180_000)
     with page.expect_download(timeout=180_000):

@@ -9,8 +9,8 @@ import pytest
 import attn.ui
 from attn import images
 from attn.texts import LANGUAGES, load_texts, text
-from attn.ui.callbacks import figures_table
 from attn.ui.lab import statements
+from attn.ui.wording import figures_table
 from tests.corpus import png
 
 UI = Path(attn.ui.__file__).parent

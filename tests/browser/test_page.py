@@ -92,7 +92,7 @@ def test_the_random_block_is_one_click_and_looks_it(page: Any) -> None:
     page.get_by_label(text("en", "page.weights.random")).check()
     wait_for_weights(page, "random")
     hover(page, 6, 10)
-    positions = 20 * 20
+    positions = 40 * 40
     assert number(page, "perplexity") > 0.9 * positions
     assert trained < 0.5 * positions
     assert "noise" in page.locator(".ax-badge").inner_text().lower()
@@ -117,11 +117,11 @@ def test_your_own_photograph(page: Any) -> None:
     picture = io.BytesIO()
     image = Image.open(CHEETAH)
     exif = image.getexif()
-    exif[0x0112] = 6  # lying on its side: shown upright, 14 × 20 becomes 20 × 14
+    exif[0x0112] = 6  # lying on its side: shown upright, 27 × 40 becomes 40 × 27
     image.save(picture, "JPEG", exif=exif)
     upload = {"name": "cheetah.jpg", "mimeType": "image/jpeg", "buffer": picture.getvalue()}
     page.locator("input[type=file]").first.set_input_files(upload)
-    page.wait_for_selector(f"{READY}[data-rows='20'][data-cols='14']", timeout=60_000)
+    page.wait_for_selector(f"{READY}[data-rows='40'][data-cols='27']", timeout=60_000)
     settle(page)
     page.wait_for_function("() => !new URLSearchParams(location.search).has('example')")
     page.get_by_role("button", name=text("en", "page.share")).click()
@@ -130,7 +130,7 @@ def test_your_own_photograph(page: Any) -> None:
 
 def test_an_example_is_one_click(page: Any) -> None:
     page.locator(".gallery-item, [data-testid=gallery-item]").nth(1).click()
-    page.wait_for_selector(f"{READY}[data-rows='14'][data-cols='20']", timeout=60_000)
+    page.wait_for_selector(f"{READY}[data-rows='27'][data-cols='40']", timeout=60_000)
     page.wait_for_function("() => new URLSearchParams(location.search).get('example') === 'cheetah'")
 
 
@@ -200,7 +200,7 @@ def test_exports_arrive(page: Any, tmp_path: Path, kind: str, start: bytes) -> N
     assert target.read_bytes().startswith(start)
     if kind == "arrays":
         with np.load(target) as arrays:
-            assert arrays["attention"].shape == (400, 400)
+            assert arrays["attention"].shape == (1600, 1600)
 
 
 def test_values_are_never_templates(page: Any) -> None:

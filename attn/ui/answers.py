@@ -1,0 +1,141 @@
+"""What the page shows for its controls: the map, the channels, the lab, the files. Everything is computed here."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
+
+from attn.checkpoints import WeightsInfo
+from attn.figures.export import MapView, npz_bytes, query_csv, snippet, view_figure
+from attn.figures.render import figure_bytes
+from attn.inspector import Encoding, Inspection, Inspector
+from attn.texts import text
+from attn.ui.channels import ChannelsView
+from attn.ui.controls import MAX_ROWS, ControlError, Controls, check_choice
+from attn.ui.explorer import ExplorerView
+from attn.ui.lab import LabView, lab_view
+from attn.ui.tour import tour_facts
+from attn.ui.wording import shapes_table
+
+FIGURES = {"figure-png": "png", "figure-svg": "svg", "figure-pdf": "pdf"}
+EXPORTS = (*FIGURES, "arrays", "metrics", "snippet")
+
+
+# Keyed by settled controls. Paths may be keys: Gradio's cache names files by their content, so a path never changes
+# its picture.
+@lru_cache(maxsize=3)
+def _inspector(
+    stem: str, stage: str, detail: str, weights: str, position: bool, seed: int, file: str | None
+) -> Inspector:
+    return Inspector(
+        stem, stage, detail=detail, weights=weights, position=position, seed=seed, file=file, max_rows=MAX_ROWS
+    )
+
+
+@lru_cache(maxsize=8)
+def _encoding(settled: Controls) -> Encoding:
+    return inspector_of(settled).encode(settled.photograph, settled.longest_side)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=4)
+def _inspection(settled: Controls) -> Inspection:
+    return inspector_of(settled).inspect(_encoding(settled))
+
+
+def inspector_of(controls: Controls) -> Inspector:
+    """The inspector for these controls; the last few are kept."""
+    asked = controls.settled()
+    return _inspector(asked.stem, asked.stage, asked.detail, asked.weights, asked.position, asked.seed, asked.file)
+
+
+def encoding_of(controls: Controls) -> Encoding:
+    """The photograph's encoding; the last few are kept.
+
+    Raises:
+        ControlError: no photograph; and what `Inspector` and its `encode` raise.
+    """
+    return _encoding(_with_photograph(controls))
+
+
+def inspection_of(controls: Controls) -> Inspection:
+    """The photograph's inspection; the last few are kept. Errors as of `encoding_of`."""
+    return _inspection(_with_photograph(controls))
+
+
+def weights_badge(info: WeightsInfo) -> dict[str, Any]:
+    """What the explorer's badge says of the weights."""
+    return {"source": info.source, "seed": info.seed, "file": info.file, **info.detail}
+
+
+def explorer_view(controls: Controls, shown: str = "") -> ExplorerView:
+    """The photograph's map, ready to explore; ``shown`` is the explorer's part of a share link."""
+    encoding = encoding_of(controls)
+    return ExplorerView(
+        image=encoding.image,
+        grid=encoding.grid,
+        stride_px=encoding.stride_px,
+        queries=encoding.queries,
+        keys=encoding.keys,
+        weights=weights_badge(inspector_of(controls).weights["spatial"]),
+        view=shown,
+    )
+
+
+def show_map(controls: Controls) -> tuple[ExplorerView, str]:
+    """The map, and a notice where it is not of the weights asked for."""
+    controls = controls.checked()
+    notice = ""
+    if controls.settled().weights != controls.weights:
+        notice = text(controls.language, "page.fallback.trained", stem=controls.stem, stage=controls.stage)
+    return explorer_view(controls), notice
+
+
+def show_channels(controls: Controls) -> tuple[ChannelsView, str]:
+    """What every mechanism made of the same features; follows `show_map`, so that the map does not wait for it."""
+    inspection = inspection_of(controls.checked())
+    return ChannelsView.from_inspection(inspection), shapes_table(inspection, controls.language)
+
+
+def show_lab(controls: Controls, seed: int = 0) -> tuple[LabView, dict[str, Any]]:
+    """The lab for the same photograph, with what the tour quotes; ``seed`` draws the shuffle test's permutation."""
+    controls = controls.checked()
+    inspection = inspection_of(controls)
+    lab = lab_view(inspection, inspector_of(controls), seed)
+    return lab, tour_facts(inspection, lab.shuffles)
+
+
+def export_file(asked: Mapping[str, Any], controls: Controls) -> str:
+    """The file behind one of the explorer's buttons, as the explorer shows the map: a path in Gradio's cache."""
+    controls = controls.checked()
+    kind = asked.get("kind")
+    check_choice("kind", kind, EXPORTS)
+    inspection = inspection_of(controls)
+    try:
+        shown = MapView.read(asked, inspection.grid)
+    except ValueError as error:
+        raise ControlError("page.error.view", reason=str(error)) from error
+    if kind in FIGURES:
+        extension = FIGURES[kind]
+        figure = view_figure(inspection, shown, language=controls.language)
+        return download(f"attention.{extension}", figure_bytes(figure, extension))
+    if kind == "arrays":
+        return download("attention.npz", npz_bytes(inspection, temperature=shown.temperature))
+    if kind == "metrics":
+        return download("queries.csv", query_csv(inspection, temperature=shown.temperature).encode())
+    name = Path(controls.photograph or "").name
+    code = snippet(inspection, shown, path=name, longest_side=controls.longest_side)
+    return download("attention.py", code.encode())
+
+
+def download(name: str, data: bytes) -> str:
+    """``data`` as a file in Gradio's cache; the same bytes give the same path."""
+    return str(save_bytes_to_cache(data, name, get_upload_folder()))
+
+
+def _with_photograph(controls: Controls) -> Controls:
+    if not controls.photograph:
+        raise ControlError("page.error.no_image")
+    return controls.settled()

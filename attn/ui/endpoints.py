@@ -1,0 +1,162 @@
+"""The interface for programs: `inspect` and `query`, over HTTP and as MCP tools."""
+
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from attn.figures.export import npz_bytes
+from attn.figures.render import overlay
+from attn.inspector import Inspection
+from attn.measures.attention import query_metrics
+from attn.measures.channels import median_defined
+from attn.ui.answers import download, encoding_of, inspection_of, inspector_of, weights_badge
+from attn.ui.controls import Controls, whole_number
+from attn.ui.wording import plain_errors
+
+
+def inspect(
+    image: str,
+    stem: str,
+    stage: str,
+    longest_side: float,
+    weights: str,
+    position: bool,
+    seed: float,
+    file: str | None = None,
+    detail: str = "fine",
+) -> tuple[dict[str, Any], str]:
+    """Inspect a photograph: the numbers of every query and mechanism, and all arrays as an NPZ file.
+
+    Args:
+        image: the photograph.
+        stem: the pretrained network.
+        stage: where the network is cut; deeper stages have fewer, larger positions.
+        longest_side: pixels the photograph is scaled to before the network sees it.
+        weights: of the attention block: trained, feature similarity, random as in the note, or the given file.
+        position: give the trained block its 2-D positional encoding.
+        seed: of random weights.
+        file: safetensors with norm, q, k, v and proj_out, for weights = file.
+        detail: coarse, fine or finest grid of positions; finest averages over sizes and mirror images, for figures.
+
+    Returns:
+        numbers per query and per mechanism
+        all arrays as NPZ, with a README of their shapes inside
+    """
+    with plain_errors("en"):
+        inspection = inspection_of(_controls(image, stem, stage, longest_side, weights, position, seed, file, detail))
+    return report(inspection), download("inspection.npz", npz_bytes(inspection))
+
+
+def query(
+    row: float,
+    column: float,
+    image: str,
+    stem: str,
+    stage: str,
+    longest_side: float,
+    weights: str,
+    position: bool,
+    seed: float,
+    file: str | None = None,
+    detail: str = "fine",
+) -> tuple[dict[str, Any], str]:
+    """Where one position of a photograph attends: its map, its numbers, and the map over the photograph as PNG.
+
+    Args:
+        row: of the position, from 0 at the top.
+        column: of the position, from 0 at the left.
+        image: the photograph.
+        stem: the pretrained network.
+        stage: where the network is cut; deeper stages have fewer, larger positions.
+        longest_side: pixels the photograph is scaled to before the network sees it.
+        weights: of the attention block: trained, feature similarity, random as in the note, or the given file.
+        position: give the trained block its 2-D positional encoding.
+        seed: of random weights.
+        file: safetensors with norm, q, k, v and proj_out, for weights = file.
+        detail: coarse, fine or finest grid of positions; finest averages over sizes and mirror images, for figures.
+
+    Returns:
+        the map and its numbers
+        the map over the photograph
+    """
+    with plain_errors("en"):
+        controls = _controls(image, stem, stage, longest_side, weights, position, seed, file, detail)
+        encoding = encoding_of(controls)
+        height, width = encoding.grid
+        row = whole_number("row", row, 0, height - 1)
+        column = whole_number("column", column, 0, width - 1)
+    index = row * width + column
+    attention = encoding.attention_rows([index])
+    metrics = query_metrics(attention, encoding.grid, encoding.stride_px, queries=[index])
+    answer = {
+        "row": row,
+        "column": column,
+        "grid": [height, width],
+        "stride_px": encoding.stride_px,
+        "weights": weights_badge(inspector_of(controls).weights["spatial"]),
+        "attention": attention.reshape(height, width).tolist(),
+        "metrics": {name: float(values[0]) for name, values in vars(metrics).items()},
+    }
+    picture = io.BytesIO()
+    Image.fromarray(overlay(encoding.image, attention[0], encoding.grid)).save(picture, "PNG")
+    return answer, download("query.png", picture.getvalue())
+
+
+def report(inspection: Inspection) -> dict[str, Any]:
+    """The numbers of an inspection as JSON-able values; the arrays travel in the NPZ file."""
+    jensen_shannon, cosine = inspection.specificity
+    return {
+        "stem": inspection.stem,
+        "stage": inspection.stage,
+        "image_size": [inspection.image.shape[1], inspection.image.shape[0]],
+        "grid": list(inspection.grid),
+        "stride_px": inspection.stride_px,
+        "channels": len(inspection.features),
+        "specificity": {"jensen_shannon": jensen_shannon, "cosine": cosine},
+        "query_metrics": {name: np.asarray(v).tolist() for name, v in vars(inspection.query_metrics).items()},
+        "mechanisms": {
+            name: {
+                "weights": weights_badge(inspection.weights[name]),
+                "relative_change": inspection.relative_change[name],
+                "affine_r2_median": _defined(median_defined(inspection.channel_stats[name].affine_r2)),
+                "delta_r2_median": _defined(median_defined(inspection.channel_stats[name].delta_r2)),
+                "parameters": cost.parameters,
+                "multiply_adds": cost.multiply_adds,
+                "milliseconds": cost.milliseconds,
+            }
+            for name, cost in inspection.costs.items()
+        },
+        "trace": [{"step": step.name, "shape": list(step.shape), "note": step.note} for step in inspection.trace],
+    }
+
+
+def _controls(
+    image: str,
+    stem: str,
+    stage: str,
+    longest_side: float,
+    weights: str,
+    position: bool,
+    seed: float,
+    file: str | None,
+    detail: str,
+) -> Controls:
+    # Numbers as they came: `checked` makes ints of them or says what is wrong.
+    return Controls(
+        photograph=image,
+        stem=stem,
+        stage=stage,
+        longest_side=longest_side,  # type: ignore[arg-type]
+        weights=weights,
+        position=position,
+        seed=seed,  # type: ignore[arg-type]
+        file=file,
+        detail=detail,
+    ).checked()
+
+
+def _defined(value: float) -> float | None:
+    """JSON has no NaN: undefined is null."""
+    return float(value) if np.isfinite(value) else None

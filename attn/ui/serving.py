@@ -1,0 +1,160 @@
+"""Where Gradio's own behaviour is bent: turns, limits, and a sentence for what cannot be read, stored or served now."""
+
+import asyncio
+import errno
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from fastapi import Request, Response
+from fastapi.responses import PlainTextResponse
+from gradio.data_classes import ImageData
+
+from attn.texts import text
+from attn.ui.controls import Controls, known_language
+from attn.ui.examples import EXAMPLES, OPENING
+
+# Inspections at once: the arrays are shared by the cores already, a second one fills the gaps.
+RUNNING = 2
+LONGEST_SENTENCE = 500
+CSS = (Path(__file__).parent / "page_layout.css").read_text("utf-8")
+# The language of the request that is being answered.
+_request_language: ContextVar[str] = ContextVar("request_language", default="en")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the page opens with, and how it is served.
+
+    queue: keep visitors' requests in this process's memory, in order, with their place shown. False for one of several
+        processes behind a balancer, where the next request may reach another.
+    max_waiting: requests that wait at most; whoever comes then is told that the page is busy.
+    mcp: the two endpoints are MCP tools as well. They then take their turns without Gradio's queue, through which
+        Gradio's MCP server would get the picture of a map as a path in a text.
+    """
+
+    stem: str = "bundled"
+    stage: str = "layer3"
+    longest_side: int = 320
+    queue: bool = True
+    max_waiting: int = 64  # about half a minute's work on two cores
+    mcp: bool = False
+
+    def controls(self) -> Controls:
+        """The controls as the page opens with them. Raises ControlError where they do not go together."""
+        return Controls(
+            photograph=EXAMPLES[OPENING],
+            example=OPENING,
+            stem=self.stem,
+            stage=self.stage,
+            longest_side=self.longest_side,
+        ).checked()
+
+
+class Photograph(gr.Image):
+    """`gr.Image` that hands over the uploaded file untouched.
+
+    gr.Image opens the file itself first, which turns an odd file into a server error; `open_image` gives a sentence.
+    """
+
+    is_template = True
+
+    def preprocess(self, payload: ImageData | None) -> Any:
+        """The path of the uploaded file."""
+        if payload is None or payload.path is None:
+            return super().preprocess(payload)  # nothing, or a data: URL
+        return payload.path
+
+
+class Numbers(gr.JSON):
+    """`gr.JSON` that passes its value on as it is: MCP answers are the text of it, and gr.JSON's begins "root="."""
+
+    def postprocess(self, value: Any) -> Any:
+        """The value as it is."""
+        return value
+
+
+class Page(gr.Blocks):
+    """`gr.Blocks` that says in a sentence what it cannot read, store or serve now; Gradio says "Error" or less.
+
+    Args:
+        max_waiting: how many of the model's events may wait without the queue.
+    """
+
+    def __init__(self, max_waiting: int, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._most = RUNNING + max_waiting
+        self._inside = 0
+        self._turns = asyncio.Semaphore(RUNNING)
+
+    async def process_api(self, block_fn: Any, inputs: list[Any], *arguments: Any, **options: Any) -> Any:
+        """Gradio's: one event. Without the queue the model's events still take turns, and only so many may wait."""
+        # The page's events begin with its language, a program's do not.
+        _request_language.set(known_language(inputs[0] if inputs else None))
+        try:
+            if block_fn.queue or block_fn.concurrency_id != "model":
+                return await super().process_api(block_fn, inputs, *arguments, **options)
+            if self._inside >= self._most:
+                sentence = text(_request_language.get(), "page.error.busy", waiting=self._inside)
+                raise gr.Error(sentence, print_exception=False)
+            self._inside += 1
+            try:
+                async with self._turns:
+                    return await super().process_api(block_fn, inputs, *arguments, **options)
+            finally:
+                self._inside -= 1
+        except gr.Error:
+            raise
+        except Exception as error:
+            if sentence := _storage_sentence(error):
+                raise gr.Error(sentence, print_exception=False) from error
+            raise
+
+    async def preprocess_data(self, *arguments: Any, **options: Any) -> Any:
+        """Gradio's: the values sent to an event, read by its components."""
+        try:
+            return await super().preprocess_data(*arguments, **options)
+        except Exception as error:
+            said = error.message if isinstance(error, gr.Error) else ""
+            if not 0 < len(said) <= LONGEST_SENTENCE:
+                said = _storage_sentence(error) or text(_request_language.get(), "page.error.unread")
+            raise gr.Error(said, print_exception=False) from error
+
+
+def launch_options() -> dict[str, Any]:
+    """What `demo.launch` needs beside an address: looks, limits, and nothing that calls home."""
+    return {
+        # System fonts: the themes' own are fetched from elsewhere.
+        "theme": gr.themes.Default(
+            primary_hue="teal", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+        ).set(button_primary_background_fill="*primary_700", button_primary_background_fill_hover="*primary_800"),
+        "css": CSS,
+        "footer_links": ["api", "gradio"],
+        "max_file_size": "64mb",
+        "app_kwargs": {"exception_handlers": {OSError: _unstored}},
+        "run_history": False,
+        "enable_monitoring": False,
+        "state_session_capacity": 200,
+        "share": False,
+        # Gradio's look at its own page: it ends the program where that takes over 3 s, as on a busy machine.
+        "_frontend": False,
+    }
+
+
+def _storage_sentence(error: BaseException | None) -> str:
+    """What to say where the server cannot write files; "" for any other error."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            return text(_request_language.get(), "page.error.storage")
+        error = error.__cause__
+    return ""
+
+
+async def _unstored(request: Request, error: Exception) -> Response:
+    """What an upload gets that cannot be written to the disk: it never reaches `Page`."""
+    _request_language.set(known_language(request.headers.get("accept-language", "")[:2]))
+    if sentence := _storage_sentence(error):
+        return PlainTextResponse(sentence, status_code=507)  # Insufficient Storage
+    raise error

@@ -1,0 +1,114 @@
+"""What Gradio's own components say: labels, tables and errors, in the language of whoever reads them."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from attn.bundled import WEIGHTS_DIR
+from attn.checkpoints import SOURCES
+from attn.errors import PlainError
+from attn.inspector import Inspection
+from attn.stems import DETAILS, STEMS
+from attn.texts import text
+from attn.ui.lab import formulas, statements
+
+TABS = ("lanes", "lab", "figures", "shapes", "about")
+
+
+def in_short(value: object) -> str:
+    """What was sent, at a length that fits a sentence."""
+    try:
+        shown = value if isinstance(value, str) else repr(value)
+    except ValueError:  # Python does not write down integers of more than 4300 digits
+        return "a number of thousands of digits"
+    return shown if len(shown) <= 60 else f"{shown[:59]}…"
+
+
+@contextmanager
+def plain_errors(language: str) -> Iterator[None]:
+    """Turn what a person can mend into a sentence on the page; what was shown before stays.
+
+    Anything else is a bug: Gradio logs it with its traceback and shows no more than "Error".
+    """
+    try:
+        yield
+    except PlainError as error:
+        raise gr.Error(error.sentence(language), print_exception=False) from None
+
+
+def labels(language: str) -> dict[str, dict[str, Any]]:
+    """What each Gradio component says in ``language``: component → constructor arguments."""
+    say = partial(text, language)
+    labelled = (
+        "photograph",
+        "weights",
+        "position",
+        "seed",
+        "file",
+        "network",
+        "stem",
+        "stage",
+        "detail",
+        "longest_side",
+    )
+    said: dict[str, dict[str, Any]] = {name: {"label": say(f"page.{name}")} for name in (*labelled, "longest_side")}
+    for name in ("weights", "position", "detail", "longest_side"):
+        said[name]["info"] = say(f"page.{name}.info")
+    said["weights"]["choices"] = [(say(f"page.weights.{source}"), source) for source in SOURCES]
+    said["stem"]["choices"] = [(say("page.stem.bundled") if name == "bundled" else name, name) for name in STEMS]
+    said["detail"]["choices"] = [(say(f"page.detail.{detail}"), detail) for detail in DETAILS]
+    said["examples"] = {"label": say("page.examples")}
+    said["heading"] = {"value": f"# {say('page.title')}\n\n{say('page.intro')}"}
+    said |= {f"tab_{tab}": {"label": say(f"page.tab.{tab}")} for tab in TABS}
+    said["figures"] = {"value": figures_table(language)}
+    said["formulas"] = {"value": formulas(language)}
+    said["statements"] = {"value": statements(language)}
+    return said
+
+
+def shapes_table(inspection: Inspection, language: str) -> str:
+    """The trace of the AttnBlock as a Markdown table, like the prints of the note."""
+    head = " | ".join(text(language, f"page.shapes.{column}") for column in ("step", "shape", "note"))
+    rows = "\n".join(
+        f"| `{step.name}` | {' × '.join(map(str, step.shape))} | {text(language, f'page.trace.{step.name}')} |"
+        for step in inspection.trace
+    )
+    return f"{text(language, 'page.shapes.intro')}\n\n| {head} |\n| --- | --- | --- |\n{rows}"
+
+
+def figures_table(language: str) -> str:
+    """What each kind of attention buys on the same frozen features, as measured and kept beside the weights.
+
+    A Markdown table per stage: grouping AUC with its 95 % interval, parameters and multiply-adds.
+    """
+    try:
+        figures = json.loads((WEIGHTS_DIR / "figures.json").read_text("utf-8"))
+    except OSError:
+        return text(language, "page.figures.missing")
+    head = " | ".join(text(language, f"page.figures.{column}") for column in ("what", "auc", "parameters", "madds"))
+    tables = [text(language, "page.figures.intro")]
+    for stage in sorted(figures, reverse=True):
+        rows = figures[stage]["rows"]
+        where = text(
+            language, "page.figures.stage", stage=stage, side=figures[stage]["longest_side"], n=rows[0]["photographs"]
+        )
+        lines = []
+        for row in rows:
+            what = text(language, f"page.figures.row.{row['mechanism']}")
+            score = f"**{row['auc']:.3f}** ({row['low']:.3f}–{row['high']:.3f})"
+            lines.append(f"| {what} | {score} | {_count(row['parameters'])} | {_count(row['multiply_adds'])} |")
+        tables.append("\n".join([where, "", f"| {head} |", "| --- | --- | ---: | ---: |", *lines]))
+    return "\n\n".join(tables)
+
+
+def _count(number: int | None) -> str:
+    if number is None:
+        return "–"
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return str(number)
