@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from attn.checkpoints import WeightsInfo, build_attention, build_channel, has_trained
+from attn.checkpoints import WeightsInfo, build_attention, build_channel, build_from_file, has_trained
 from attn.device import best_device, wait_for
 from attn.images import ImageSource, open_image
 from attn.measures.attention import QueryMetrics, query_metrics, query_specificity
 from attn.measures.channels import ChannelStats, channel_stats, relative_change
 from attn.mechanisms import CHANNEL_MECHANISMS
-from attn.mechanisms.spatial import TraceStep
+from attn.mechanisms.spatial import AttnBlock, TraceStep
 from attn.stems import ResNetStem, to_tensor
 
 Array = NDArray[np.float32]
@@ -122,7 +122,10 @@ class Inspector:
             where it exists for this stem and stage, else "similarity".
         position: give the trained block its 2-D encoding.
         seed: of random weights.
-        file: a safetensors file, for ``weights="file"``.
+        file: for ``weights="file"``, a safetensors file of any layout in `attn.checkpoints.layouts`, an index of
+            shards, or a folder. If it holds a channel module, that mechanism is the file's, and the AttnBlock has its
+            default weights.
+        file_block: which of several blocks, a name of `list_blocks`: "decoder.mid.attn_1". None takes the only fitting.
         temperature: divides the logits; None takes the weights' own.
         max_rows: refuse photographs whose grid would have more rows or columns than this; None takes any.
         device: "cuda", "mps", "cpu" …; None takes the accelerator where there is one (`best_device`). What comes out
@@ -143,6 +146,7 @@ class Inspector:
         position: bool = True,
         seed: int = 0,
         file: str | Path | None = None,
+        file_block: str | None = None,
         temperature: float | None = None,
         max_rows: int | None = None,
         device: str | torch.device | None = None,
@@ -151,24 +155,24 @@ class Inspector:
         self.stem = ResNetStem(stem, stage, detail=detail)
         self.max_rows = max_rows
         trained = has_trained(stem, stage)
+        channels = self.stem.channels
+        own: dict[str, tuple[nn.Module, WeightsInfo]] = {}
+        if weights == "file":
+            mechanism, module, info = build_from_file(channels, file, file_block, temperature=temperature)
+            own[mechanism] = module, info
+            weights = None
         if weights is None:
             weights = "trained" if trained else "similarity"
-        channels = self.stem.channels
-        self.block, info = build_attention(
-            channels,
-            weights,
-            stem=stem,
-            stage=stage,
-            position=position,
-            seed=seed,
-            file=file,
-            temperature=temperature,
+        block, info = own.get("spatial") or build_attention(
+            channels, weights, stem=stem, stage=stage, position=position, seed=seed, temperature=temperature
         )
+        assert isinstance(block, AttnBlock)
+        self.block = block
         self.weights = {"spatial": info}
         self.mechanisms: dict[str, nn.Module] = {}
         for name in CHANNEL_MECHANISMS:
             source = "trained" if trained else "random"
-            self.mechanisms[name], self.weights[name] = build_channel(
+            self.mechanisms[name], self.weights[name] = own.get(name) or build_channel(
                 name, channels, source, stem=stem, stage=stage, seed=seed
             )
         for module in (self.stem, self.block, *self.mechanisms.values()):

@@ -196,9 +196,15 @@ class TestFile:
         save_file(corpus.block_tensors(C, prefix) | others, path)
         block, info = build_attention(C, "file", **HERE, file=path)
         assert all(torch.equal(t, corpus.block_tensors(C)[key]) for key, t in block.state_dict().items())
-        assert info == WeightsInfo(
-            "file", file="mine.safetensors", detail={"temperature": 1.0, "block": prefix.removesuffix(".")}
-        )
+        assert info.source == "file"
+        assert info.file == "mine.safetensors"
+        assert info.detail == {
+            "temperature": 1.0,
+            "block": prefix.removesuffix("."),
+            "layout": "vqgan",
+            "dtype": "float32",
+            "heads": 1,
+        }
 
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
     def test_other_precisions(self, tmp_path: Path, dtype: torch.dtype) -> None:
@@ -237,7 +243,7 @@ class TestFile:
     def test_no_file(self, tmp_path: Path) -> None:
         with pytest.raises(WeightsError, match="No weights file was given"):
             build_attention(C, "file", **HERE)
-        for path in (tmp_path / "absent.safetensors", tmp_path, Path("nul\0l")):
+        for path in (tmp_path / "absent.safetensors", Path("nul\0l")):
             with pytest.raises(WeightsError, match="cannot be opened"):
                 build_attention(C, "file", **HERE, file=path)
 

@@ -2,16 +2,27 @@
 
 from attn.bundled import WEIGHTS_DIR, DamagedWeights, WeightsUnavailable
 from attn.checkpoints.files import WeightsError
-from attn.checkpoints.sources import SOURCES, WeightsInfo, build_attention, build_channel, has_trained
+from attn.checkpoints.layouts import BlockFound, list_blocks
+from attn.checkpoints.sources import (
+    SOURCES,
+    WeightsInfo,
+    build_attention,
+    build_channel,
+    build_from_file,
+    has_trained,
+)
 
 __all__ = [
     "SOURCES",
     "WEIGHTS_DIR",
+    "BlockFound",
     "DamagedWeights",
     "WeightsError",
     "WeightsInfo",
     "WeightsUnavailable",
     "build_attention",
     "build_channel",
+    "build_from_file",
     "has_trained",
+    "list_blocks",
 ]

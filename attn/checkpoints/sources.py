@@ -11,7 +11,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from attn.bundled import WeightsUnavailable, is_bundled, load_bundled
-from attn.checkpoints.files import WeightsError, read_block
+from attn.checkpoints.files import WeightsError
+from attn.checkpoints.modules import read_block
 from attn.mechanisms import CHANNEL_MECHANISMS
 from attn.mechanisms.position import SinusoidalEncoding2d
 from attn.mechanisms.spatial import AttnBlock
@@ -27,7 +28,8 @@ class WeightsInfo:
     """Where a module's weights come from: its badge on the page.
 
     seed: of "random" weights. file: name of the file read, without its folder. detail: "temperature" of an
-    AttnBlock, "position" of a trained one, "block" the name of the block inside a user's file.
+    AttnBlock, "position" of a trained one; of a file "block", its name there, "layout" and "dtype" as in `BlockFound`,
+    and "heads" where the file says how many there are.
     """
 
     source: str
@@ -50,6 +52,7 @@ def build_attention(
     position: bool = True,
     seed: int = 0,
     file: str | Path | None = None,
+    file_block: str | None = None,
     temperature: float | None = None,
 ) -> tuple[AttnBlock, WeightsInfo]:
     """An AttnBlock for features of `channels` channels, in eval mode, and where its weights come from.
@@ -58,7 +61,7 @@ def build_attention(
     - "similarity": q, k, v and proj_out are the identity, so the map is the softmax of the normalised features'
       inner products, and the output adds to each position the attention's mean of those features.
     - "random": PyTorch's default initialisation from `seed`, as in the note. The global generator is not touched.
-    - "file": a safetensors file with the keys of one block (`norm`, `q`, `k`, `v`, `proj_out`), under any prefix.
+    - "file": an AttnBlock out of a safetensors file, see `attn.checkpoints.layouts`; `file_block` names one of several.
 
     `temperature` divides the logits; None takes the source's own: 1, or for "similarity" `similarity_temperature`.
     Raises ValueError for an unknown source or argument, WeightsError for a file that does not fit, and
@@ -66,10 +69,13 @@ def build_attention(
     """
     if source not in SOURCES:
         raise ValueError(f"expected source to be one of {', '.join(SOURCES)}, got {source!r}")
+    if source == "file":
+        _, own, info = build_from_file(channels, file, file_block, temperature=temperature, only="spatial")
+        assert isinstance(own, AttnBlock)
+        return own, info
     if temperature is None:
         temperature = similarity_temperature(channels) if source == "similarity" else 1.0
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise ValueError(f"expected a finite temperature above 0, got {temperature}")
+    _check_temperature(temperature)
     encoding = SinusoidalEncoding2d(channels) if source == "trained" and position else None
     with _Seeded(seed):
         block = AttnBlock(channels, encoding=encoding, temperature=temperature)
@@ -82,14 +88,40 @@ def build_attention(
         for layer in (block.q, block.k, block.v, block.proj_out):
             nn.init.dirac_(layer.weight)
             nn.init.zeros_(layer.get_parameter("bias"))
-    elif source == "file":
-        if file is None:
-            raise WeightsError("reasons.weights.none")
-        weights, detail["block"] = read_block(Path(file), channels)
-        block.load_state_dict(weights)
-        name = Path(file).name
     info = WeightsInfo(source, seed if source == "random" else None, name, detail)
     return block.eval().requires_grad_(False), info
+
+
+def build_from_file(
+    channels: int,
+    file: str | Path | None,
+    file_block: str | None = None,
+    *,
+    temperature: float | None = None,
+    only: str | None = None,
+) -> tuple[str, nn.Module, WeightsInfo]:
+    """The module of a file that somebody brings: its mechanism ("spatial", "se", …), itself, where it comes from.
+
+    `file_block` is the name of a block of `list_blocks`; without it the only one that fits `channels` is taken. `only`
+    leaves other mechanisms aside. `temperature` divides an AttnBlock's logits. Raises WeightsError, see `read_block`,
+    and ValueError for a temperature that is none.
+    """
+    if temperature is not None:
+        _check_temperature(temperature)
+    if file is None:
+        raise WeightsError("reasons.weights.none")
+    module, found = read_block(file, channels, file_block, only=only)
+    detail: dict[str, Any] = {"block": found.name, "layout": found.layout, "dtype": found.dtype}
+    if found.heads is not None:
+        detail["heads"] = found.heads
+    if isinstance(module, AttnBlock):
+        module.temperature = detail["temperature"] = 1.0 if temperature is None else temperature
+    return found.mechanism, module, WeightsInfo("file", file=Path(file).name, detail=detail)
+
+
+def _check_temperature(temperature: float) -> None:
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise ValueError(f"expected a finite temperature above 0, got {temperature}")
 
 
 def build_channel(

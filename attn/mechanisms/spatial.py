@@ -111,7 +111,7 @@ class AttnBlock(nn.Module):
         n = h * w
         return [
             TraceStep("input", (b, c, h, w), "the feature map: batch, channels, rows, columns"),
-            TraceStep("norm", (b, c, h, w), f"GroupNorm over {self.norm.num_groups} groups of channels"),
+            TraceStep("norm", (b, c, h, w), _norm_note(self.norm)),
             TraceStep("q", (b, c, h, w), "1×1 convolution: what each position asks for"),
             TraceStep("q flattened", (b, n, c), f"{h} × {w} = {n} positions, one query a row"),
             TraceStep("k", (b, c, h, w), "1×1 convolution: what each position offers to be found by"),
@@ -181,6 +181,12 @@ class AttnBlock(nn.Module):
 def attention_from(queries: Tensor, keys: Tensor) -> Tensor:
     """Attention of queries (…, Q, C) over keys (…, N, C): softmax of their products, (…, Q, N), rows sum to 1."""
     return (queries @ keys.transpose(-2, -1)).softmax(dim=-1)
+
+
+def _norm_note(norm: nn.Module) -> str:
+    if isinstance(norm, nn.GroupNorm):
+        return f"GroupNorm over {norm.num_groups} groups of channels"
+    return "no normalisation in this layout"
 
 
 def _matrix(layer: nn.Conv2d) -> tuple[Tensor, Tensor]:
