@@ -218,7 +218,7 @@ def time_server(rounds: int) -> tuple[list[float], list[float]]:
 
     from attn import Inspector
     from attn.ui.component import pack_arrays
-    from attn.ui.explorer import ExplorerView, encode_logits, encoding_error
+    from attn.ui.panels.explorer.panel import ExplorerView, encode_logits, encoding_error
 
     inspector = Inspector()
     with Image.open(get_image("cheetah.jpg")) as opened:
@@ -233,7 +233,7 @@ def time_server(rounds: int) -> tuple[list[float], list[float]]:
         arrays = encode_logits(view.queries, view.keys)
         photograph = io.BytesIO()
         Image.fromarray(view.image).save(photograph, "JPEG", quality=92)
-        data, _ = pack_arrays(arrays, level=0)
+        data = pack_arrays(arrays, level=0)
         encoding_error(view.queries, view.keys, arrays)
         return len(data) + len(photograph.getvalue())
 

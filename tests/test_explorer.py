@@ -1,19 +1,16 @@
 import gzip
-import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load
 
 from attn.texts import load_texts
-from attn.ui.component import component_files, pack_arrays
-from attn.ui.explorer import (
+from attn.ui.component import HERE, component_files
+from attn.ui.panels.explorer.panel import (
     Explorer,
     ExplorerNotice,
     ExplorerView,
@@ -22,8 +19,7 @@ from attn.ui.explorer import (
     encoding_error,
 )
 
-UI = Path(__file__).parent.parent / "attn" / "ui"
-CORE_TESTS = Path(__file__).parent / "js" / "core.test.mjs"
+PANEL = HERE / "panels" / "explorer"
 
 
 def factors(positions: int, channels: int, sharpness: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
@@ -75,29 +71,17 @@ def test_the_smaller_form_travels() -> None:
         )
 
 
-def test_arrays_pack_into_one_file_with_aligned_offsets() -> None:
-    arrays = {"steps": np.arange(3, dtype=np.uint16), "scale": np.array([[0.5, -2]], np.float32)}
-    data, layout = pack_arrays(arrays)
-    assert layout["scale"] == {"dtype": "f32", "shape": [1, 2], "offset": 8}
-    raw = gzip.decompress(data)
-    assert np.array_equal(np.frombuffer(raw, "<u2", 3, layout["steps"]["offset"]), arrays["steps"])
-    assert np.array_equal(np.frombuffer(raw, "<f4", 2, 8), [0.5, -2])
-    with pytest.raises(ValueError, match="got float64"):
-        pack_arrays({"wrong": np.zeros(2)})
-
-
 def test_value_travels_as_files_and_small_json() -> None:
     data = Explorer().postprocess(view(weights={"source": "random", "seed": 3}, view="q1.2"))
     assert data is not None
     assert data.image is not None
     assert data.arrays is not None
-    assert data.layout is not None
     assert len(data.model_dump_json()) < 2000
     assert (data.state, data.grid, data.size, data.view) == ("ready", [3, 4], [64, 48], "q1.2")
     with Image.open(data.image.path) as photograph:
         assert photograph.size == (64, 48)
-    raw = gzip.decompress(Path(data.arrays.path).read_bytes())
-    assert len(raw) >= data.layout["logit_scale"]["offset"] + 4 * 12
+    arrays = load(gzip.decompress(Path(data.arrays.path).read_bytes()))
+    assert {name: array.shape for name, array in arrays.items()} == {"logits": (12, 12), "logit_scale": (12,)}
     assert 0 < data.tolerance < 0.01
 
 
@@ -142,7 +126,7 @@ def test_templates_hold_nothing_gradio_would_evaluate() -> None:
 
 
 def test_every_text_is_used_and_every_used_text_exists() -> None:
-    sources = "".join((UI / f"explorer.{kind}").read_text() for kind in ("js", "html"))
+    sources = "".join(path.read_text() for kind in ("js", "html") for path in sorted(PANEL.glob(f"*.{kind}")))
     english, chinese = load_texts("en", "explorer"), load_texts("zh", "explorer")
     assert english.keys() == chinese.keys()
     for key, text in english.items():
@@ -157,32 +141,3 @@ def test_every_text_is_used_and_every_used_text_exists() -> None:
     unused = [key for key in english if key not in literal and not any(p.fullmatch(key) for p in built)]
     assert unused == []
     assert all(any(pattern.fullmatch(key) for key in english) for pattern in built)
-
-
-@pytest.fixture(scope="module")
-def node_output() -> str:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("no Node.js: the pure parts of common.js are not tested here")
-    done = subprocess.run(
-        [node, "--test", "--test-reporter=tap", CORE_TESTS], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def test_pure_parts_of_the_script(node_output: str) -> None:
-    assert re.search(r"^# fail 0$", node_output, re.MULTILINE)
-
-
-@pytest.mark.parametrize(
-    ("name", "matplotlib_name", "levels"),
-    [("viridis", "viridis", 2), ("magma", "magma", 2), ("cividis", "cividis", 6), ("grey", "gray", 1),
-     ("diverging", "RdBu_r", 2)],
-)  # fmt: skip
-def test_colour_maps_are_matplotlibs(node_output: str, name: str, matplotlib_name: str, levels: int) -> None:
-    found = re.search(r"colormaps (\{.*\})", node_output)
-    assert found
-    ours = np.array(json.loads(found[1])[name]).reshape(256, 3)
-    theirs = matplotlib.colormaps[matplotlib_name](np.arange(256))[:, :3] * 255
-    assert np.abs(ours - theirs).max() <= levels

@@ -18,21 +18,20 @@ from attn.mechanisms.position import SinusoidalEncoding2d
 from attn.sentence import shuffle_sentence
 from attn.texts import LANGUAGES, load_texts
 from attn.ui.component import HERE, pack_arrays
-from attn.ui.lab import (
+from attn.ui.panels.lab.panel import (
     STATEMENTS,
     STRENGTHS,
     Lab,
     LabView,
-    TextLane,
     formulas,
     grouping_figures,
     lab_arrays,
     lab_facts,
     lab_view,
     statements,
-    text_view,
 )
-from attn.ui.tour import Tour, contrasting_queries, tour_facts
+from attn.ui.panels.text_lane.panel import TextLane, text_view
+from attn.ui.panels.tour.panel import Tour, contrasting_queries, tour_facts
 
 PARTS = ("lab", "text_lane", "tour", "formulas", "statements")
 
@@ -115,10 +114,8 @@ def test_the_browser_draws_pythons_maps(view: LabView, inspection: Inspection, i
     permutation = view.shuffles["spatial"].permutation
     back = np.argsort(permutation)
     questions = [{"query": query, "strength": strength} for query in (0, 17) for strength in (0.0, 1.0, 1.7)]
-    data, layout = pack_arrays(lab_arrays(view))
     sent = {
-        "data": base64.b64encode(gzip.decompress(data)).decode(),
-        "layout": layout,
+        "data": base64.b64encode(gzip.decompress(pack_arrays(lab_arrays(view)))).decode(),
         "permutation": permutation.tolist(),
         "questions": questions,
     }
@@ -135,7 +132,7 @@ def test_the_browser_draws_pythons_maps(view: LabView, inspection: Inspection, i
         np.testing.assert_allclose(maps["before"], view.parts.rows(strength, [query])[0], atol=2e-4)
         np.testing.assert_allclose(maps["after"], after, atol=2e-4)
         np.testing.assert_allclose(maps["restored"], after[back], atol=2e-4)
-    assert answer["readable"] == ["0", "0.16", "0.001", "2 × 10⁻⁴", "8 × 10⁻⁷", "–", "–"]
+    assert answer["readable"] == ["0", "0.16", "0.001", "2.1×10⁻⁴", "7.8×10⁻⁷", "–", "–"]
     assert answer["error"] == pytest.approx(0.2)
 
 
@@ -200,8 +197,8 @@ UNTRANSLATED = {"text_lane.try.3"}
 @pytest.mark.parametrize("name", ["lab", "text_lane", "tour"])
 def test_every_text_a_template_or_script_names_exists(name: str) -> None:
     keys = load_texts("en", name).keys()
-    html = (HERE / f"{name}.html").read_text("utf-8")
-    script = (HERE / f"{name}.js").read_text("utf-8")
+    html = (HERE / "panels" / name / "panel.html").read_text("utf-8")
+    script = (HERE / "panels" / name / "index.js").read_text("utf-8")
     named = set(re.findall(rf"[\"']({name}\.[\w.]*\w)[\"']", html + script))
     assert named
     assert named <= keys, named - keys
@@ -211,7 +208,7 @@ def test_every_text_a_template_or_script_names_exists(name: str) -> None:
 
 
 def test_every_step_of_the_tour_has_its_texts() -> None:
-    script = (HERE / "tour.js").read_text("utf-8")
+    script = (HERE / "panels" / "tour" / "index.js").read_text("utf-8")
     keys = load_texts("en", "tour").keys()
     steps = re.findall(r"id: '(\w+)', questions: \[(.*?)\]", script)
     assert 6 <= len(steps) <= 8
@@ -241,7 +238,7 @@ def test_statements_name_test_files_that_exist() -> None:
 
 
 def test_grouping_figures_are_the_measured_ones_and_only_those(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("attn.ui.lab.WEIGHTS_DIR", tmp_path)
+    monkeypatch.setattr("attn.ui.panels.lab.panel.WEIGHTS_DIR", tmp_path)
     assert grouping_figures("bundled", "layer3") == {}
     rows = [
         {"mechanism": "attn", "auc": 0.8, "photographs": 9},

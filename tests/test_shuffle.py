@@ -152,7 +152,7 @@ def test_queries_are_straight_lines_in_the_strength(block: AttnBlock, strength: 
 @pytest.mark.skipif("ATTN_SHARED" not in os.environ, reason="needs photographs: ATTN_SHARED is not set")
 def test_on_real_features() -> None:
     from attn.inspector import Inspector
-    from attn.ui.lab import lab_view
+    from attn.ui.panels.lab.panel import lab_view
 
     inspector = Inspector(weights="similarity")
     photographs = sorted(Path(os.environ["ATTN_SHARED"]).glob("data/bsds500/val/*.jpg"))[:2]

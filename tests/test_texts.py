@@ -9,7 +9,7 @@ import pytest
 import attn.ui
 from attn import images
 from attn.texts import LANGUAGES, load_texts, text
-from attn.ui.lab import statements
+from attn.ui.panels.lab.panel import statements
 from attn.ui.wording import figures_table
 from tests.corpus import png
 

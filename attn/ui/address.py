@@ -34,7 +34,7 @@ class Bridge(gr.HTML):
     """
 
     def __init__(self, value: dict[str, Any] | None = None, **arguments: Any) -> None:
-        super().__init__(value, apply_default_css=False, **component_files("page"), **arguments)
+        super().__init__(value, apply_default_css=False, **component_files("page", ["command", "tab"]), **arguments)
 
     def postprocess(self, value: Any) -> Any:
         """The value as it is: gr.HTML expects a string."""

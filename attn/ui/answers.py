@@ -13,11 +13,11 @@ from attn.figures.export import MapView, npz_bytes, query_csv, snippet, view_fig
 from attn.figures.render import figure_bytes
 from attn.inspector import Encoding, Inspection, Inspector
 from attn.texts import text
-from attn.ui.channels import ChannelsView
 from attn.ui.controls import MAX_ROWS, ControlError, Controls, check_choice
-from attn.ui.explorer import ExplorerView
-from attn.ui.lab import LabView, lab_view
-from attn.ui.tour import tour_facts
+from attn.ui.panels.channels.panel import ChannelsView
+from attn.ui.panels.explorer.panel import ExplorerView
+from attn.ui.panels.lab.panel import LabView, lab_view
+from attn.ui.panels.tour.panel import tour_facts
 from attn.ui.wording import shapes_table
 
 FIGURES = {"figure-png": "png", "figure-svg": "svg", "figure-pdf": "pdf"}

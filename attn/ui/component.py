@@ -1,66 +1,105 @@
-"""What every custom component of the page shares: its files, its texts, and the way arrays travel to the browser.
+"""What every panel of the page shares: its files as Gradio takes them, and the way arrays travel to the browser.
 
-A component is a `gr.HTML` subclass with files beside its module (`name.html`, `name.js`, `name.css`) and texts in
-`texts/name.en.json` and `texts/name.zh.json`. Nothing is built: `common.js`, the texts and `name.js` are joined into
-the function body Gradio runs once per mount.
+A panel is a folder ``panels/NAME`` with a `gr.HTML` subclass in ``panel.py``, its markup ``panel.html``, its looks
+``panel.css`` and its ES module ``index.js``, which exports ``mount(element, host)``. The host is where the panel lives:
+``host.value`` (what it shows now), ``host.watch(callback)`` (called when that changes), ``host.trigger(name, detail)``
+(something for the program behind the page) and ``host.ask(name, argument)`` (a promise of its answer). Here Gradio is
+the host; a notebook or a file without Gradio gives another.
 """
 
 import gzip
 import json
-from collections.abc import Mapping
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gradio.data_classes import FileData
-from gradio.processing_utils import save_bytes_to_cache
+from gradio.processing_utils import hash_bytes
 from numpy.typing import NDArray
+from safetensors.numpy import save
 
-from attn.texts import LANGUAGES, load_texts
+from attn.texts import LANGUAGES
+from attn.ui.modules import base_expression, imports
 
 HERE = Path(__file__).parent
-DTYPES = {"uint8": "u8", "int8": "i8", "int16": "i16", "uint16": "u16", "float32": "f32"}
 
 
-def component_files(name: str) -> dict[str, str]:
-    """Arguments for `gr.HTML.__init__`: `html_template`, `css_template`, `js_on_load`.
+def component_files(name: str, events: Sequence[str] = ()) -> dict[str, str]:
+    """Arguments for `gr.HTML.__init__`: ``html_template``, ``css_template``, ``js_on_load``.
 
-    Gradio evaluates both templates as JavaScript template strings, so they hold no `${`, backtick or backslash;
-    data enters through `js_on_load` only.
+    Gradio evaluates both templates as JavaScript template strings, so they hold no `${`, backtick or backslash; data
+    enters through JavaScript only.
+
+    Args:
+        name: the panel's folder.
+        events: what the panel triggers; a component has an event only if ``js_on_load`` names it in quotes.
     """
-    texts = {language: load_texts(language, name) for language in LANGUAGES}
-    script = [
-        (HERE / "common.js").read_text("utf-8"),
-        f"attn.addTexts({json.dumps(texts, ensure_ascii=False)});",
-        (HERE / f"{name}.js").read_text("utf-8"),
-    ]
+    folder = HERE / "panels" / name
+    shared = [path.read_text("utf-8") for path in sorted((HERE / "web").glob("*.css"))]
     return {
-        "html_template": (HERE / f"{name}.html").read_text("utf-8"),
-        "css_template": (HERE / f"{name}.css").read_text("utf-8"),
-        "js_on_load": "\n".join(script),
+        "html_template": (folder / "panel.html").read_text("utf-8"),
+        "css_template": "\n".join([*shared, (folder / "panel.css").read_text("utf-8")]),
+        "js_on_load": _glue(name, events),
     }
 
 
-def pack_arrays(arrays: Mapping[str, NDArray[Any]], level: int = 1) -> tuple[bytes, dict[str, dict[str, Any]]]:
-    """One gzip file of all arrays (little-endian, C order) and its layout {name: {dtype, shape, offset}}.
+def _glue(name: str, events: Sequence[str]) -> str:
+    """The function body that Gradio runs once per mount: it fetches the panel's modules and makes Gradio their host."""
+    main, texts = f"ui/panels/{name}/index.js", "ui/web/texts.js"
+    paths = json.dumps(list(imports(main)))
+    return f"""// triggers: {", ".join(map(json.dumps, events)) or "nothing"}
+const base = {base_expression()};
+const at = (path) => new URL(path, base).href;
+for (const path of {paths}) {{
+  const link = Object.assign(document.createElement('link'), {{ rel: 'modulepreload', href: at(path) }});
+  if (!document.head.querySelector(`link[href="${{link.href}}"]`)) document.head.append(link);
+}}
+const host = {{
+  get value() {{ return props.value; }},
+  watch: (callback) => watch('value', callback),
+  trigger,
+  ask: (name, argument) => server[name](argument),
+}};
+Promise.all([import(at('{main}')), import(at('{texts}'))]).then(([panel, texts]) => {{
+  texts.offerLanguages({json.dumps(list(LANGUAGES))});
+  return panel.mount(element, host);
+}}).catch((error) => console.error('Error executing js_on_load of {name}:', error));
+"""
 
-    Offsets are bytes in the inflated file, multiples of 4 so that the browser can view the arrays in place.
-    `level` 0 stores: right for quantised noise, on which compression costs more time than it saves.
+
+def pack_arrays(arrays: Mapping[str, NDArray[Any]], level: int = 1) -> bytes:
+    """One gzip file of safetensors: uint8, int8, uint16, int16, int32 and float32 arrays in C order.
+
+    ``level`` is gzip's. 0 stores: right for quantised noise, on which compression costs more time than it saves;
+    the browser inflates either as it arrives.
+
+    Raises:
+        ValueError: an array of another type, which `readSafetensors` in ``web/arrays.js`` could not read.
     """
-    layout: dict[str, dict[str, Any]] = {}
-    parts: list[bytes] = []
-    offset = 0
+    readable = ("uint8", "int8", "uint16", "int16", "int32", "float32")
     for name, array in arrays.items():
-        if array.dtype.name not in DTYPES:
-            raise ValueError(f"expected one of {', '.join(DTYPES)} for {name!r}, got {array.dtype.name}")
-        data = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
-        layout[name] = {"dtype": DTYPES[array.dtype.name], "shape": list(array.shape), "offset": offset}
-        padding = -len(data) % 4
-        parts.append(data + b"\0" * padding)
-        offset += len(data) + padding
-    return gzip.compress(b"".join(parts), compresslevel=level, mtime=0), layout
+        if array.dtype.name not in readable:
+            raise ValueError(f"expected one of {', '.join(readable)} for {name!r}, got {array.dtype.name}")
+    data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    return gzip.compress(data, compresslevel=level, mtime=0)
 
 
 def cached_file(data: bytes, name: str, cache: str, mime_type: str) -> FileData:
-    """`data` as a file the browser can fetch; the same bytes give the same address."""
-    return FileData(path=save_bytes_to_cache(data, name, cache), orig_name=name, mime_type=mime_type)
+    """``data`` as a file the browser can fetch; the same bytes give the same address.
+
+    A file that exists is left alone and a new one appears whole: it may be on its way to somebody else just now.
+    """
+    folder = Path(cache) / hash_bytes(data)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    try:
+        os.utime(path)  # Gradio's `delete_cache` goes by age: what is handed out again is young again
+    except FileNotFoundError:
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as beside:
+            beside.write(data)
+        Path(beside.name).chmod(0o644)
+        Path(beside.name).replace(path)
+    return FileData(path=str(path.resolve()), orig_name=name, mime_type=mime_type)

@@ -11,14 +11,16 @@ from attn.stems import STAGES
 from attn.texts import LANGUAGES, text
 from attn.ui.address import Bridge, address_of, command, restore
 from attn.ui.answers import explorer_view, export_file, show_channels, show_lab, show_map
-from attn.ui.channels import Channels
 from attn.ui.controls import CONTROLS, MAX_SEED, MAX_SIDE, MIN_SIDE, Controls, known_language, on_controls, on_request
 from attn.ui.endpoints import inspect, query
 from attn.ui.examples import EXAMPLES
-from attn.ui.explorer import Explorer, ExplorerNotice, ExplorerView
-from attn.ui.lab import Lab, LabView, TextLane
+from attn.ui.modules import call
+from attn.ui.panels.channels.panel import Channels
+from attn.ui.panels.explorer.panel import Explorer, ExplorerNotice, ExplorerView
+from attn.ui.panels.lab.panel import Lab, LabView
+from attn.ui.panels.text_lane.panel import TextLane
+from attn.ui.panels.tour.panel import Tour
 from attn.ui.serving import RUNNING, Numbers, Page, Photograph, Settings
-from attn.ui.tour import Tour
 from attn.ui.wording import TABS, labels, plain_errors
 
 OPENING_VIEW = "q13.19"  # as in share links: the lion's nose, in the default grid
@@ -145,7 +147,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             translate,
             language,
             list(labelled.values()),
-            js="(chosen) => (window.attn.setLang(chosen), chosen)",
+            js=call("ui/web/texts.js", "(await module.setLanguage(chosen), chosen)", "chosen"),
             **quick,
         )
 
@@ -156,7 +158,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             restored,
             language,
             [*state, explorer, bridge, banner],
-            js="() => window.attn ? window.attn.lang : 'en'",
+            js=call("ui/web/texts.js", f"module.offerLanguages({list(LANGUAGES)})"),
             **quick,
         )
         # The map first: the channels wait until the browser has drawn it, the lab waits for the channels.

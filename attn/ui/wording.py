@@ -14,7 +14,7 @@ from attn.errors import PlainError
 from attn.inspector import Inspection
 from attn.stems import DETAILS, STEMS
 from attn.texts import text
-from attn.ui.lab import formulas, statements
+from attn.ui.panels.lab.panel import formulas, statements
 
 TABS = ("lanes", "lab", "figures", "shapes", "about")
 

@@ -10,7 +10,8 @@ from attn.measures.attention import query_specificity
 from attn.measures.channels import channel_stats, relative_change
 from attn.mechanisms import CHANNEL_MECHANISMS, CrossCovarianceAttention
 from attn.mechanisms.spatial import AttnBlock
-from attn.ui.channels import Channels, ChannelsView
+from attn.ui.modules import module_routes
+from attn.ui.panels.channels.panel import Channels, ChannelsView
 
 STRIDE = 16
 
@@ -92,4 +93,4 @@ def build() -> gr.Blocks:
 
 
 if __name__ == "__main__":
-    build().launch(quiet=True)
+    build().launch(quiet=True, app_kwargs={"routes": module_routes()})

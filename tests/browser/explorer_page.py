@@ -6,7 +6,8 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from attn.ui.explorer import Explorer, ExplorerNotice, ExplorerView
+from attn.ui.modules import module_routes
+from attn.ui.panels.explorer.panel import Explorer, ExplorerNotice, ExplorerView
 
 GRID = (12, 16)
 STRIDE = 16
@@ -51,4 +52,4 @@ def build() -> gr.Blocks:
 
 
 if __name__ == "__main__":
-    build().launch(quiet=True)
+    build().launch(quiet=True, app_kwargs={"routes": module_routes()})

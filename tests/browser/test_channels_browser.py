@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from attn.measures.channels import feature_effective_rank
-from attn.ui.channels import ChannelsView, MechanismView
+from attn.ui.panels.channels.panel import ChannelsView, MechanismView
 from tests.browser.channels_page import VIEWS
 
 pytestmark = pytest.mark.browser

@@ -16,7 +16,7 @@ from attn.measures.attention import (
     perplexity,
     uniform_attention_distance,
 )
-from attn.ui.explorer import ExplorerView
+from attn.ui.panels.explorer.panel import ExplorerView
 from tests.conftest import quiet
 
 pytestmark = pytest.mark.browser

@@ -11,8 +11,8 @@ from attn import Inspection, Inspector
 from attn.measures.attention import entropy, mean_attention_distance
 from attn.sentence import shuffle_sentence, tokenize
 from attn.texts import text
-from attn.ui.lab import LabView, lab_view
-from attn.ui.tour import tour_facts
+from attn.ui.panels.lab.panel import LabView, lab_view
+from attn.ui.panels.tour.panel import tour_facts
 from tests.conftest import quiet
 
 pytestmark = pytest.mark.browser

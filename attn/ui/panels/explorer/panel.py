@@ -36,7 +36,7 @@ class ExplorerView:
     queries, keys: (N, C) float32 with logits = queries @ keys.T (before the softmax, every scale included).
     weights: where the weights come from, for the badge: {"source": trained | similarity | random | file,
         "seed": int | None, "file": str | None}.
-    view: the view to open with, as written into share links by `encodeState` in common.js; "" for the default.
+    view: the view to open with, as written into share links by `encodeView` in web/view.js; "" for the default.
     """
 
     image: NDArray[np.uint8]
@@ -77,7 +77,6 @@ class ExplorerData(GradioModel):
     message: str = ""
     image: FileData | None = None
     arrays: FileData | None = None
-    layout: dict[str, dict[str, Any]] | None = None
     size: list[int] | None = None  # image width, height in pixels
     grid: list[int] | None = None  # rows, columns
     stride_px: float = 0.0
@@ -146,14 +145,16 @@ class Explorer(gr.HTML):
 
     Listen with `.export(...)`: the event's data is {"kind": figure-png | figure-svg | figure-pdf | arrays | metrics |
     snippet, "view": the view as in share links, "lang": en | zh} beside the view's parts by name (see VIEW in
-    common.js); and with `.shown(...)`, once a new map is painted. In the page, `attn:query` and `attn:state` fire on
+    web/view.js); and with `.shown(...)`, once a new map is painted. In the page, `attn:query` and `attn:state` fire on
     the document.
     """
 
     data_model = ExplorerData
 
     def __init__(self, value: ExplorerView | ExplorerNotice | None = None, **arguments: Any) -> None:
-        super().__init__(value, apply_default_css=False, **component_files("explorer"), **arguments)
+        super().__init__(
+            value, apply_default_css=False, **component_files("explorer", ["export", "shown"]), **arguments
+        )
 
     def preprocess(self, payload: ExplorerData | None) -> ExplorerData | None:
         """The value as it travels, for callbacks that take the explorer as an input."""
@@ -169,12 +170,11 @@ class Explorer(gr.HTML):
         Image.fromarray(value.image).save(photograph, "JPEG", quality=92)
         arrays = encode_logits(value.queries, value.keys)
         # Rounded logits hardly compress: storing them is 10 % larger and saves tens of milliseconds.
-        data, layout = pack_arrays(arrays, level=0)
+        data = pack_arrays(arrays, level=0)
         return ExplorerData(
             state="ready",
             image=cached_file(photograph.getvalue(), "photograph.jpg", self.GRADIO_CACHE, "image/jpeg"),
-            arrays=cached_file(data, "logits.bin.gz", self.GRADIO_CACHE, "application/gzip"),
-            layout=layout,
+            arrays=cached_file(data, "logits.safetensors.gz", self.GRADIO_CACHE, "application/gzip"),
             size=[value.image.shape[1], value.image.shape[0]],
             grid=list(value.grid),
             stride_px=value.stride_px,

@@ -1,7 +1,10 @@
 // The text lane: a sentence's attention, one token's row at a time. Python cuts, embeds and attends (attn/text.py); here
 // the answer is only shown, so every number on screen is Python's.
 
-const textCore = (() => {
+import { attn, attnCore } from '../../web/legacy.js';
+import { loadTexts } from '../../web/texts.js';
+
+export const textCore = (() => {
   // 5.4, 0.13, 12: two significant digits are what a reader compares
   const times = (value) => `${value >= 9.95 ? value.toFixed(0) : value >= 0.995 ? value.toFixed(1) : value.toFixed(2)}×`;
 
@@ -20,7 +23,8 @@ const textCore = (() => {
   return { times, largest, readable };
 })();
 
-if (attn) {
+export async function mount(element, host) {
+  await loadTexts('text_lane');
   const root = element.querySelector('.attn-text');
   const one = (selector) => root.querySelector(selector);
   const all = (selector) => [...root.querySelectorAll(selector)];
@@ -39,7 +43,7 @@ if (attn) {
     const mine = ++turn;
     const sentence = input.value;
     try {
-      const answer = await server.text_view({ sentence, seed });
+      const answer = await host.ask('text_view', { sentence, seed });
       if (mine !== turn) return;
       if (answer.tokens.length) {
         token = shown && shown.tokens.join(' ') === answer.tokens.join(' ') ? token : 0;

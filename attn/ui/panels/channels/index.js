@@ -1,7 +1,10 @@
 // The two lanes and the channel panel: drawn from one file of arrays, so that pointing, choosing and sorting ask no
 // server. First the numbers, which know nothing of a page; then drawing; then what is on the page and how it answers.
 
-const channelsCore = (() => {
+import { attn } from '../../web/legacy.js';
+import { loadTexts } from '../../web/texts.js';
+
+export const channelsCore = (() => {
   // --- numbers
 
   /** Row `row` of a quantised array, as channels.py packs it: value = low + step · code. */
@@ -1322,7 +1325,7 @@ function channelsPanel(root, props, watch) {
     root.dataset.state = 'loading'; // what was shown stays until the new is there
     try {
       const [arrays, image] = await Promise.all([
-        attn.fetchArrays(value.arrays.url, value.layout), loadImage(value.image.url),
+        attn.fetchArrays(value.arrays.url), loadImage(value.image.url),
       ]);
       if (mine !== turn) return;
       model = core.channelsModel(value.facts, arrays);
@@ -1381,4 +1384,7 @@ function channelsPanel(root, props, watch) {
   load();
 }
 
-if (typeof element !== 'undefined') channelsPanel(element.querySelector('.attn-channels'), props, watch);
+export async function mount(element, host) {
+  await loadTexts('channels');
+  channelsPanel(element.querySelector('.attn-channels'), host, (_, callback) => host.watch(callback));
+}

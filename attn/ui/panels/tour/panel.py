@@ -36,7 +36,7 @@ class Tour(gr.HTML):
 def tour_facts(inspection: Inspection, shuffles: Mapping[str, ShuffleResult]) -> dict[str, Any]:
     """The numbers the tour quotes about the picture on the page; None where undefined.
 
-    ``shuffles`` are `attn.ui.lab.lab_view`'s. queries: two positions [row, col] that attend to different places;
+    ``shuffles`` are those of the lab. queries: two positions [row, col] that attend to different places;
     shared: what their maps have in common, 0 … 1; perplexity: of the first. r2, delta_r2: median affine R² over the
     channels, of the output and of what is added. shuffle_error: relative error of what is added, put back in order.
     """

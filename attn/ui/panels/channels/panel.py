@@ -114,11 +114,10 @@ class ChannelsView:
 
 
 class ChannelsData(GradioModel):
-    """What the browser receives: the photograph, the packed arrays, where each lies, and the plain numbers."""
+    """What the browser receives: the photograph, the packed arrays and the plain numbers."""
 
     image: FileData
     arrays: FileData
-    layout: dict[str, dict[str, Any]]
     facts: dict[str, Any]
 
 
@@ -134,14 +133,13 @@ class Channels(gr.HTML):
         """The view as files in Gradio's cache; None leaves the panel empty."""
         if value is None:
             return None
-        data, layout = pack_arrays(panel_arrays(value))
+        data = pack_arrays(panel_arrays(value))
         photograph = BytesIO()
         Image.fromarray(value.image).save(photograph, format="JPEG", quality=92)
         cache = self.GRADIO_CACHE
         return ChannelsData(
             image=cached_file(photograph.getvalue(), "photograph.jpg", cache, "image/jpeg"),
-            arrays=cached_file(data, "channels.bin.gz", cache, "application/gzip"),
-            layout=layout,
+            arrays=cached_file(data, "channels.safetensors.gz", cache, "application/gzip"),
             facts=panel_facts(value),
         )
 

@@ -1,4 +1,4 @@
-"""The position lab and the text lane: what position means to attention, tried on the reader's own picture and words."""
+"""The position lab: what position means to attention, tried on the reader's own picture."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from attn.measures.shuffle import (
     with_encoding,
 )
 from attn.mechanisms.position import SinusoidalEncoding2d
-from attn.sentence import MAX_CHARACTERS, MAX_TOKENS, shuffle_sentence, tokenize
 from attn.texts import load_texts
 from attn.ui.component import cached_file, component_files, pack_arrays
 
@@ -119,11 +118,10 @@ def grouping_figures(stem: str, stage: str) -> dict[str, float]:
 
 
 class LabData(GradioModel):
-    """What the browser receives: the photograph, the packed queries and keys, where each lies, and the numbers."""
+    """What the browser receives: the photograph, the packed queries and keys, and the numbers."""
 
     image: FileData
     arrays: FileData
-    layout: dict[str, dict[str, Any]]
     facts: dict[str, Any]
 
 
@@ -136,7 +134,7 @@ class Lab(gr.HTML):
     data_model = LabData
 
     def __init__(self, value: LabView | None = None, **arguments: Any) -> None:
-        super().__init__(value, apply_default_css=False, **component_files("lab"), **arguments)
+        super().__init__(value, apply_default_css=False, **component_files("lab", ["shuffle"]), **arguments)
 
     def postprocess(self, value: LabView | None) -> LabData | None:
         """The view as files in Gradio's cache; None leaves the lab empty.
@@ -145,14 +143,13 @@ class Lab(gr.HTML):
         """
         if value is None:
             return None
-        data, layout = pack_arrays(lab_arrays(value), level=0)
+        data = pack_arrays(lab_arrays(value), level=0)
         photograph = BytesIO()
         Image.fromarray(value.image).save(photograph, format="JPEG", quality=92)
         cache = self.GRADIO_CACHE
         return LabData(
             image=cached_file(photograph.getvalue(), "photograph.jpg", cache, "image/jpeg"),
-            arrays=cached_file(data, "lab.bin.gz", cache, "application/gzip"),
-            layout=layout,
+            arrays=cached_file(data, "lab.safetensors.gz", cache, "application/gzip"),
             facts=lab_facts(value),
         )
 
@@ -201,39 +198,6 @@ def lab_facts(view: LabView) -> dict[str, Any]:
         "queries_measured": view.queries_measured,
         "grouping": view.grouping,
     }
-
-
-class TextLane(gr.HTML):
-    """Type a sentence, point at a token, shuffle the words: attention along a sequence, with and without its order."""
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(
-            "", apply_default_css=False, server_functions=[text_view], **component_files("text_lane"), **arguments
-        )
-
-
-def text_view(request: dict[str, Any]) -> dict[str, Any]:
-    """What the text lane shows for {"sentence": str, "seed": int}: see `SentenceShuffle`.
-
-    tokens in order; order: shuffled position → original; used and found: how many tokens there are and how many of
-    them are looked at; without, with: attention and shuffled maps, and the errors.
-    """
-    sentence = str(request.get("sentence", ""))[:MAX_CHARACTERS]
-    seed = int(request.get("seed", 0)) % 2**31
-    found = tokenize(sentence)
-    tokens = found[:MAX_TOKENS]
-    answer: dict[str, Any] = {"tokens": tokens, "found": len(found), "seed": seed}
-    if tokens:
-        for name, strength in (("without", 0.0), ("with", 1.0)):
-            result = shuffle_sentence(tokens, seed, strength)
-            answer["order"] = result.order.tolist()
-            answer[name] = {
-                "attention": result.attention.round(7).tolist(),
-                "shuffled": result.shuffled.round(7).tolist(),
-                "output_error": result.output_error,
-                "attention_error": result.attention_error,
-            }
-    return answer
 
 
 def formulas(language: str) -> str:

@@ -1,7 +1,10 @@
 // The guided tour: each step asks for a prediction, then drives the page and says what there is to see. Numbers come from
 // the server with the picture (tour_facts); what a step does to the page is in STEPS, what it says is in the texts.
 
-const tourCore = (() => {
+import { attn, attnCore } from '../../web/legacy.js';
+import { loadTexts } from '../../web/texts.js';
+
+export const tourCore = (() => {
   // right: the place of the right answer among the options; where: what to look at; show: what the page is told.
   const STEPS = [
     { id: 'point', questions: [{ options: 3, right: 1 }], where: '.attn-explorer', show: (f) => ({ query: f.queries[0] }) },
@@ -62,7 +65,8 @@ const tourCore = (() => {
   return { STEPS, readable, fit, words };
 })();
 
-if (attn) {
+export async function mount(element, host) {
+  await loadTexts('tour');
   const root = element.querySelector('.attn-tour');
   const one = (selector) => root.querySelector(selector);
   const panel = one('.tour-panel');
@@ -75,7 +79,7 @@ if (attn) {
   let answers = {}; // step id → chosen option of each question; null: asked to be shown
   let showing = 0; // the latest request to show something
 
-  const facts = () => props.value || null;
+  const facts = () => host.value || null;
   const step = () => STEPS[at];
   const isOpen = () => root.dataset.state === 'open';
 
@@ -290,7 +294,7 @@ if (attn) {
   document.addEventListener('keydown', onKey);
   attn.on(root, 'attn:lang', render);
   // New numbers: what is said is written again, the focus stays.
-  watch('value', () => {
+  host.watch(() => {
     const focused = list.contains(document.activeElement) ? document.activeElement : null;
     const place = focused?.dataset.option;
     const asked = focused?.closest('[data-question]')?.dataset.question;

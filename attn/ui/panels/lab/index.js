@@ -1,7 +1,10 @@
 // The position lab: one query's map before a shuffle, after it and put back, without and with the encoding. Queries and
 // keys travel once, as straight lines in the encoding's strength, so pointing and the slider ask no server.
 
-const labCore = (() => {
+import { attn, attnCore } from '../../web/legacy.js';
+import { loadTexts } from '../../web/texts.js';
+
+export const labCore = (() => {
   // value = code · scale of its row
   function decode(codes, scale) {
     const width = codes.length / scale.length;
@@ -82,7 +85,8 @@ const labCore = (() => {
   return { decode, model, inverse, relativeError, range, readable };
 })();
 
-if (attn) {
+export async function mount(element, host) {
+  await loadTexts('lab');
   const root = element.querySelector('.attn-lab');
   const all = (selector) => [...root.querySelectorAll(selector)];
   const one = (selector) => root.querySelector(selector);
@@ -257,7 +261,7 @@ if (attn) {
   // --- the value
 
   async function load() {
-    const value = props.value;
+    const value = host.value;
     const turn = ++loads;
     if (!value?.facts) return;
     if (root.dataset.state === 'empty') root.dataset.state = 'loading';
@@ -266,7 +270,7 @@ if (attn) {
       if (value.arrays.url !== loadedUrl) {
         image = new Image();
         image.src = value.image.url;
-        const [arrays] = await Promise.all([attn.fetchArrays(value.arrays.url, value.layout), image.decode()]);
+        const [arrays] = await Promise.all([attn.fetchArrays(value.arrays.url), image.decode()]);
         if (turn !== loads) return;
         model = labCore.model(arrays);
         loadedUrl = value.arrays.url;
@@ -300,7 +304,7 @@ if (attn) {
     button.disabled = true;
     button.setAttribute('aria-busy', 'true');
     waiting = setTimeout(settle, 15000);
-    trigger('shuffle', { seed: shown.facts.seed + 1 });
+    host.trigger('shuffle', { seed: shown.facts.seed + 1 });
   }
 
   function pointTo(row, col) {
@@ -358,7 +362,7 @@ if (attn) {
     redraw();
   });
   attn.on(root, 'attn:lang', fillWords);
-  watch('value', load);
+  host.watch(load);
   fillWords();
   load();
 }

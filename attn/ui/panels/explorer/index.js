@@ -1,0 +1,340 @@
+// The explorer: a photograph with the attention of the position under the pointer over it. Everything is answered from
+// data already here: pointing sends no request.
+import { fetchArrays } from '../../web/arrays.js';
+import { clampCell, sameCell, sameSpot } from '../../web/cell.js';
+import { scaleOf } from '../../web/colourise.js';
+import { fetchImage } from '../../web/fetch.js';
+import { makeFigure } from '../../web/figure.js';
+import { logitsFrom } from '../../web/logits.js';
+import { fixed, readable, signed } from '../../web/numbers.js';
+import { emit, newSource, on, onSpoken } from '../../web/services.js';
+import { peakOf } from '../../web/statistics.js';
+import { fillTexts, language, loadTexts, t } from '../../web/texts.js';
+import { MAX_PINS, decodeView, encodeView } from '../../web/view.js';
+import { nameChoices, takeControl, writeControls } from './controls.js';
+import { listen } from './gestures.js';
+import { difference, mapOf } from './maps.js';
+import { paintMap, paintMarkers } from './paint.js';
+import { makePass } from './pass.js';
+import { makePins } from './pins.js';
+import { buildNumbers, numbersOf, overlapOf, sentenceOf, writeNumbers } from './readouts.js';
+import { makeScaleBar } from './scalebar.js';
+
+const GESTURES = ['point', 'click', 'drag', 'arrows', 'shift', 'enter', 'digits', 'escape', 'help'];
+
+export async function mount(element, host) {
+  await loadTexts('explorer');
+  const root = element.querySelector('.attn-explorer');
+  const find = (selector) => root.querySelector(selector);
+  const stage = find('.ax-stage');
+  const canvas = stage.querySelector('canvas');
+  const id = newSource('explorer');
+  const state = {
+    data: null, // what came with the last value, see show()
+    view: decodeView(''),
+    all: null, // result of the pass over all queries, for this data and temperature
+    progress: 0, // of that pass
+    recalled: null, // index of the pin being looked at again
+    map: null, // as drawn last
+    scale: null,
+    get comparing() { return this.view.compare.length === 2; },
+    get cell() { return this.recalled === null ? this.view.cell : this.view.pins[this.recalled]; },
+  };
+  const ax = {
+    canvas, moveTo, schedule, refresh, changed: stateChanged,
+    waiting: () => state.view.direction !== 'row' && !state.all,
+    help: () => find('dialog').showModal(),
+    full: () => requestAnimationFrame(() => say(t('explorer.pins.full', { n: MAX_PINS }))), // after this cell's sentence
+  };
+  const pass = makePass(state, ax);
+  const pins = makePins(root, state, ax);
+  const writeScale = makeScaleBar(root);
+  const figure = makeFigure(canvas, shownMap(state), { keys: false });
+  canvas.after(...figure.nodes);
+  let pinMaps = [];
+  let photo = null; // the photograph at the canvas's own resolution
+  let frame = 0;
+  let speaking = 0;
+  let telling = 0;
+  let loads = 0;
+
+  // --- drawing
+
+  function schedule() {
+    if (!frame) frame = requestAnimationFrame(draw);
+  }
+
+  const shared = () => state.view.fixed && pinMaps.length > 0;
+
+  function scaleFor(map) {
+    const peak = shared() && !state.comparing
+      ? Math.max(...pinMaps.map((pin) => peakOf(pin.values))) : peakOf(map.values);
+    return scaleOf(state.view.scale, map.signed, peak);
+  }
+
+  function draw() {
+    frame = 0;
+    const { data, cell } = state;
+    if (!data || !photo) return;
+    [root.dataset.row, root.dataset.col] = cell;
+    if (ax.waiting()) {
+      say(t('explorer.say.computing', { percent: Math.round(state.progress * 100) }));
+      return;
+    }
+    const map = state.comparing ? difference(state) : mapOf(state, cell);
+    const scale = scaleFor(map);
+    Object.assign(state, { map, scale });
+    const ctx = canvas.getContext('2d');
+    paintMap(ctx, canvas.width, canvas.height, photo, map, scale, state);
+    paintMarkers(ctx, canvas.width, canvas.height, cell, state, canvas.width / stage.clientWidth);
+    writeScale(scale, map.signed, { view: state.view, comparing: state.comparing, shared: shared() });
+    const columns = numbersOf(map, cell, state);
+    writeNumbers(root, columns, state);
+    find('.ax-overlap').textContent = overlapOf(map, state);
+    say(sentenceOf(map, columns[0], cell, state));
+    figure.refresh();
+  }
+
+  // The sentence is seen at once and spoken when the pointer rests.
+  function say(sentence) {
+    find('.ax-sentence').textContent = sentence;
+    clearTimeout(speaking);
+    speaking = setTimeout(() => { find('.ax-live').textContent = sentence; }, 500);
+  }
+
+  // The photograph is scaled once per size, so that a frame only copies it.
+  function resize() {
+    if (!state.data) return;
+    const density = window.devicePixelRatio || 1;
+    const width = Math.round(stage.clientWidth * density);
+    const height = Math.round(stage.clientHeight * density);
+    if (!width || !height) return;
+    Object.assign(canvas, { width, height });
+    photo = Object.assign(document.createElement('canvas'), { width, height });
+    const ctx = photo.getContext('2d');
+    ctx.imageSmoothingQuality = 'high';
+    ctx.drawImage(state.data.image, 0, 0, width, height);
+    schedule();
+  }
+
+  function refresh() {
+    schedule();
+    if (ax.waiting()) return;
+    pinMaps = state.view.pins.map((pin) => mapOf(state, pin));
+    find('.ax-pins').querySelectorAll('canvas').forEach((mini, index) => {
+      const map = pinMaps[index];
+      paintMap(mini.getContext('2d'), mini.width, mini.height, state.data.image, map, scaleFor(map), state);
+    });
+  }
+
+  // --- the query and the view
+
+  function moveTo(cell, tell = true) {
+    state.recalled = null;
+    if (sameCell(cell, state.view.cell)) return;
+    state.view.cell = cell;
+    schedule();
+    if (!tell) return;
+    tellQuery();
+    stateChanged();
+  }
+
+  function tellQuery() {
+    const [row, col] = state.view.cell;
+    emit('attn:query', { source: id, row, col, rows: state.data.rows, cols: state.data.cols });
+  }
+
+  function stateChanged() {
+    clearTimeout(telling);
+    telling = setTimeout(() => {
+      emit('attn:state', { source: id, state: encodeView(state.view), view: getState() });
+    }, 250);
+  }
+
+  // A pin waiting for another to be compared with is no part of it.
+  function getState() {
+    return structuredClone({ ...state.view, compare: state.comparing ? state.view.compare : [] });
+  }
+
+  // Takes a view or its text as in share links; cells outside the grid move to its edge.
+  function setState(wanted) {
+    state.view = typeof wanted === 'string' ? decodeView(wanted) : { ...decodeView(''), ...structuredClone(wanted) };
+    const { data, view } = state;
+    if (!data) return;
+    const grid = [data.rows, data.cols];
+    view.cell = clampCell(view.cell ?? view.pins.at(-1) ?? grid.map((side) => side >> 1), grid);
+    view.pins = view.pins.map((pin) => clampCell(pin, grid));
+    state.recalled = null;
+    writeControls(root, view);
+    pins.build();
+    pass.renew();
+    refresh();
+  }
+
+  // A new map keeps how it is looked at; of the same photograph also where, whatever the grid.
+  function carriedView(before) {
+    const { view, data } = state;
+    if (!before) return view;
+    if (before.path !== data.path) return { ...view, cell: null, pins: [], compare: [] };
+    const carry = ([row, col]) =>
+      sameSpot({ row, col, rows: before.rows, cols: before.cols }, [data.rows, data.cols]);
+    return { ...view, cell: carry(view.cell), pins: view.pins.map(carry) };
+  }
+
+  root.addEventListener('input', (event) => {
+    if (!state.data) return;
+    const name = takeControl(event, state.view);
+    if (!name) return;
+    writeControls(root, state.view);
+    if (name === 'temperature') pass.renew();
+    else if (ax.waiting()) pass.ask();
+    refresh();
+    stateChanged();
+  });
+  root.addEventListener('click', (event) => {
+    const pressed = event.target.closest('[data-do], [data-export]');
+    if (!pressed) return;
+    if (pressed.dataset.do === 'help') ax.help();
+    else if (pressed.dataset.do === 'clear') pins.clear();
+    else if (state.data) {
+      const asked = { kind: pressed.dataset.export, view: encodeView(state.view), lang: language() };
+      host.trigger('export', { ...asked, ...getState() });
+    }
+  });
+  listen(ax, state, pins);
+  on(root, 'attn:query', (query) => {
+    if (query.source !== id && state.data) moveTo(sameSpot(query, [state.data.rows, state.data.cols]), false);
+  });
+
+  // --- words
+
+  function writeTexts() {
+    fillTexts(root);
+    nameChoices(root);
+    find('.ax-help dl').replaceChildren(...GESTURES.flatMap((name) => [
+      Object.assign(document.createElement('dt'), { textContent: t(`explorer.help.${name}.key`) }),
+      Object.assign(document.createElement('dd'), { textContent: t(`explorer.help.${name}.does`) }),
+    ]));
+    buildNumbers(root);
+    writeControls(root, state.view);
+    if (!state.data) {
+      find('.ax-notice').textContent = t('explorer.empty');
+      return;
+    }
+    writeBadge();
+    pins.build();
+    refresh();
+  }
+
+  function writeBadge() {
+    const { source, seed, file } = state.data.weights;
+    const badge = find('.ax-badge');
+    badge.dataset.source = source;
+    badge.querySelector('b').textContent = t(`explorer.badge.${source}`, { seed, file: file?.split(/[\\/]/).pop() });
+    badge.querySelector('span').textContent = t(`explorer.badge.${source}.note`);
+    find('.ax-exact').textContent = t('explorer.exact', { tolerance: readable(state.data.tolerance, 1) });
+  }
+
+  // --- the value
+
+  async function load(value) {
+    const run = ++loads;
+    if (!value) {
+      if (!state.data) root.dataset.state = 'empty';
+      return;
+    }
+    const notice = find('.ax-notice');
+    if (value.state !== 'ready') {
+      root.dataset.state = value.state;
+      notice.textContent = t(value.message);
+      return;
+    }
+    root.dataset.state = 'loading';
+    notice.textContent = state.data ? '' : t('explorer.loading');
+    if (!state.data) stage.style.setProperty('--aspect', value.size[0] / value.size[1]);
+    try {
+      const [arrays, image] = await Promise.all([fetchArrays(value.arrays.url), fetchImage(value.image.url)]);
+      if (run === loads) show(value, arrays, image);
+    } catch (error) {
+      if (run !== loads) return;
+      root.dataset.state = 'error';
+      notice.textContent = t('explorer.failed');
+      console.error(error);
+    }
+  }
+
+  function show(value, arrays, image) {
+    const before = state.data;
+    const [rows, cols] = value.grid;
+    figure.hide();
+    state.map = null;
+    state.data = {
+      source: logitsFrom(arrays),
+      arrays, image, rows, cols,
+      stride: value.stride_px,
+      aspect: value.size[0] / value.size[1],
+      path: value.image.path,
+      weights: value.weights,
+      tolerance: value.tolerance,
+      view: value.view,
+      heat: Object.assign(document.createElement('canvas'), { width: cols, height: rows }),
+    };
+    stage.style.setProperty('--aspect', state.data.aspect);
+    Object.assign(root.dataset, { rows, cols });
+    find('.ax-notice').textContent = '';
+    resize();
+    writeBadge();
+    setState(value.view && value.view !== before?.view ? value.view : carriedView(before));
+    draw();
+    root.dataset.state = 'ready';
+    // What follows the map, here and on the server, waits until it is painted.
+    requestAnimationFrame(() => setTimeout(() => {
+      tellQuery();
+      host.trigger('shown');
+    }));
+  }
+
+  root.explorer = { id, getState, setState };
+  writeTexts();
+  pins.build();
+  onSpoken(root, writeTexts);
+  new ResizeObserver(resize).observe(stage);
+  host.watch(() => load(host.value));
+  load(host.value);
+}
+
+// What the map says of the position under the pointer, and the map as a file.
+function shownMap(state) {
+  const cellOf = (item) => [Math.floor(item / state.data.cols), item % state.data.cols];
+  return {
+    name: () => t('explorer.canvas'),
+    draw(ctx, { width, height }) {
+      paintMap(ctx, width, height, state.data.image, state.map, state.scale, state);
+      paintMarkers(ctx, width, height, state.cell, state);
+    },
+    items: () => state.data.source.n,
+    columns: () => state.data.cols,
+    hit(x, y, { width, height }) {
+      if (!state.map) return null;
+      const { rows, cols } = state.data;
+      const [row, col] = clampCell([Math.floor((y / height) * rows), Math.floor((x / width) * cols)], [rows, cols]);
+      return row * cols + col;
+    },
+    place(item, { width, height }) {
+      const { rows, cols } = state.data;
+      const [row, col] = cellOf(item);
+      return [(col * width) / cols, (row * height) / rows, width / cols, height / rows];
+    },
+    describe(item) {
+      const [row, col] = cellOf(item);
+      const value = state.map.values[item];
+      const shown = state.map.signed ? signed(value, 2) : fixed(value, 2);
+      return t('explorer.cell', { row, col, value: shown });
+    },
+    data: () => [
+      { key: 'row', values: Array.from(state.map.values, (_, item) => cellOf(item)[0]) },
+      { key: 'column', values: Array.from(state.map.values, (_, item) => cellOf(item)[1]) },
+      { key: 'times_uniform', values: state.map.values },
+    ],
+  };
+}

@@ -1,0 +1,46 @@
+// The pass over all queries, which every direction but one query's own map needs: in the background, one at a time.
+import { inBackground } from '../../web/background.js';
+
+const UNASKED = 1024; // up to this many positions it runs without being asked for
+
+/** Keeps `state.all` in step with the data and the temperature; `ax`: schedule, refresh. */
+export function makePass(state, ax) {
+  let controller = null;
+
+  function start() {
+    controller?.abort();
+    controller = new AbortController();
+    const { signal } = controller;
+    const { data, view } = state;
+    state.all = null;
+    state.progress = 0;
+    inBackground('sweep', { arrays: data.arrays, temperature: view.temperature }, {
+      signal,
+      progress(share) {
+        state.progress = share;
+        if (ax.waiting()) ax.schedule();
+      },
+    }).then((all) => {
+      if (signal.aborted) return;
+      controller = null;
+      state.all = all;
+      ax.refresh();
+    }, (error) => {
+      if (!signal.aborted) console.error(error);
+    });
+  }
+
+  return {
+    /** The data or the temperature are others: what was found out is no longer so. */
+    renew() {
+      controller?.abort();
+      controller = null;
+      state.all = null;
+      if (state.data.source.n <= UNASKED || ax.waiting()) start();
+    },
+    /** Something needs it: it runs, if it does not already. */
+    ask() {
+      if (!state.all && !controller) start();
+    },
+  };
+}

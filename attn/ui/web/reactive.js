@@ -1,0 +1,70 @@
+// Small reactive helpers: pieces of a panel say what they depend on, and are written anew when it changes.
+
+/** An element with attributes (functions are listeners, true an empty attribute) and children. */
+export function h(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (typeof value === 'function') node.addEventListener(name, value);
+    else if (value === true) node.setAttribute(name, '');
+    else if (value !== false && value !== undefined && value !== null) node.setAttribute(name, value);
+  }
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+/** A text whose **starred** parts are strong, as nodes. */
+export const emphasised = (text) => text.split('**').map((part, i) => (i % 2 ? h('strong', {}, part) : part));
+
+/** What belongs together: its pieces, and what of it has changed. */
+export function reactive() {
+  let pieces = []; // {on: names, write} or {on: names, picture: {measure, draw}}
+  const changed = new Set();
+  let frame = 0;
+
+  const when = (on, write) => { pieces.push({ on, write }); };
+  const picture = (on, it) => { pieces.push({ on, picture: it }); };
+
+  /** All words, then all sizes, then all pictures: asking for a size between two changes lays out the page anew. */
+  function flush() {
+    cancelAnimationFrame(frame);
+    const due = pieces.filter(({ on }) => changed.has('all') || on.some((name) => changed.has(name)));
+    changed.clear();
+    for (const { write } of due) write?.();
+    const pictures = due.filter((piece) => piece.picture);
+    const sizes = pictures.map((piece) => piece.picture.measure());
+    pictures.forEach((piece, i) => piece.picture.draw(sizes[i]));
+  }
+
+  /** Notes what changed; it is shown with the next frame, once, however often it changed until then. */
+  function update(...names) {
+    names.forEach((name) => changed.add(name));
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(flush);
+  }
+
+  /** Forgets all pieces: the panel is built anew. */
+  function clear() {
+    cancelAnimationFrame(frame);
+    pieces = [];
+    changed.clear();
+  }
+
+  /** A piece of text that is written anew whenever one of `on` changes. */
+  function live(on, text, tag = 'p', attributes = {}) {
+    const node = h(tag, attributes);
+    when(on, () => { node.textContent = text(); });
+    return node;
+  }
+
+  /** A row of radio buttons: `options` [{value, label()}] read and written through get and set. */
+  function choice(legend, options, get, set, on) {
+    const group = `choice-${Math.random().toString(36).slice(2)}`;
+    const inputs = options.map(({ value }) =>
+      h('input', { type: 'radio', name: group, value, change: () => set(value) }));
+    when(on, () => inputs.forEach((input) => { input.checked = input.value === get(); }));
+    return h('fieldset', { class: 'choice' }, h('legend', {}, legend), h('div', {},
+      options.map(({ label }, i) => h('label', {}, inputs[i], live(on, label, 'span')))));
+  }
+
+  return { when, picture, flush, update, clear, live, choice };
+}
