@@ -16,6 +16,7 @@ from attn.texts import text
 from attn.ui.controls import Controls, known_language
 from attn.ui.examples import EXAMPLES, OPENING
 from attn.ui.modules import module_routes
+from attn.ui.preview import PREVIEW_TAGS, preview_routes
 
 # Inspections at once: the arrays are shared by the cores already, a second one fills the gaps.
 RUNNING = 2
@@ -134,7 +135,11 @@ def launch_options() -> dict[str, Any]:
         "css": CSS,
         "footer_links": ["api", "gradio"],
         "max_file_size": "64mb",
-        "app_kwargs": {"routes": module_routes(), "exception_handlers": {OSError: _unstored}},
+        "app_kwargs": {
+            "routes": [*module_routes(), *preview_routes()],
+            "middleware": [PREVIEW_TAGS],
+            "exception_handlers": {OSError: _unstored},
+        },
         "run_history": False,
         "enable_monitoring": False,
         "state_session_capacity": 200,
