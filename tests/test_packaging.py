@@ -56,6 +56,11 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     assert "attention-window = attn.command:main" in commands
 
 
+def test_the_version_is_the_same_everywhere() -> None:
+    assert f"\nversion: {attn.__version__}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"\n## {attn.__version__}\n" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
 def test_it_inspects_from_another_folder(wheel: Path, tmp_path: Path) -> None:
     installed = tmp_path / "site"
     with zipfile.ZipFile(wheel) as archive:
