@@ -74,7 +74,7 @@ class PreviewTags:
 
     def _named(self, page: str, request: Request) -> str:
         wanted = request.headers.get("accept-language", "")[:2]
-        address = get_root_url(request, "/", request.scope.get("root_path"))  # type: ignore[arg-type]
+        address = get_root_url(request, "/", request.scope.get("root_path"))
         tags = preview_tags(address, wanted if wanted in LANGUAGES else "en")
         return _GRADIOS.sub("", page, count=0).replace("</head>", f"{tags}\n</head>", 1)
 
