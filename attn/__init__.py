@@ -1,19 +1,22 @@
 """See where attention looks and which channels it weighs: spatial and channel attention on the same features."""
 
-from attn.inspector import Inspection, Inspector
+from attn.inspector import Inspection, Inspector, MechanismResult
 from attn.mechanisms import (
+    MECHANISMS,
+    AttnBlock,
     ChannelGate,
     ChannelSelfAttention,
     CrossCovarianceAttention,
     EfficientChannelAttention,
+    Mechanism,
     SqueezeExcite,
 )
-from attn.mechanisms.spatial import AttnBlock
 from attn.stems import ResNetStem
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "MECHANISMS",
     "AttnBlock",
     "ChannelGate",
     "ChannelSelfAttention",
@@ -21,6 +24,8 @@ __all__ = [
     "EfficientChannelAttention",
     "Inspection",
     "Inspector",
+    "Mechanism",
+    "MechanismResult",
     "ResNetStem",
     "SqueezeExcite",
 ]

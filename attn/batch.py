@@ -18,12 +18,10 @@ from attn.checkpoints import SOURCES
 from attn.images import ImageError
 from attn.inspector import Inspection, Inspector
 from attn.measures.channels import median_defined
-from attn.mechanisms import CHANNEL_MECHANISMS
 from attn.stems import DETAILS, STAGES, STEMS
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 BATCH = 16
-MECHANISMS = ("spatial", *CHANNEL_MECHANISMS)
 
 
 def pictures(folder: Path) -> list[str]:
@@ -52,10 +50,10 @@ def row_of(inspection: Inspection) -> dict[str, float | int]:
         "specificity_jensen_shannon": jensen_shannon,
         "specificity_cosine": cosine,
     }
-    for name in MECHANISMS:
-        row[f"{name}_relative_change"] = inspection.relative_change[name]
-        row[f"{name}_affine_r2"] = median_defined(inspection.channel_stats[name].affine_r2)
-        row[f"{name}_delta_r2"] = median_defined(inspection.channel_stats[name].delta_r2)
+    for name, result in inspection.mechanisms.items():
+        row[f"{name}_relative_change"] = result.change
+        row[f"{name}_affine_r2"] = median_defined(result.statistics.affine_r2)
+        row[f"{name}_delta_r2"] = median_defined(result.statistics.delta_r2)
     return row
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import safetensors
 import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
@@ -27,6 +28,15 @@ class DamagedWeights(WeightsUnavailable):
 def is_bundled(file: str) -> bool:
     """Whether there is such a file; not whether it is intact."""
     return (WEIGHTS_DIR / file).is_file()
+
+
+def bundled_names(file: str) -> frozenset[str] | None:
+    """The names of the tensors in `file`, read from its header alone; None where it cannot be read."""
+    try:
+        with safetensors.safe_open(WEIGHTS_DIR / file, framework="pt") as content:
+            return frozenset(content.keys())
+    except (SafetensorError, OSError):
+        return None
 
 
 def load_bundled(file: str) -> dict[str, Tensor]:

@@ -1,5 +1,8 @@
 """Errors meant for a person: a key of `attn.texts` and its values, worded in whatever language is asked for."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 from attn.texts import text
 
 
@@ -22,3 +25,15 @@ class PlainError(Exception):
 
     def __str__(self) -> str:
         return self.sentence()
+
+
+@dataclass(frozen=True)
+class Note:
+    """One sentence that stands beside a result without being an error: a key of `attn.texts` and its values."""
+
+    key: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    def sentence(self, language: str = "en") -> str:
+        """The note in ``language``."""
+        return text(language, self.key, **self.values)

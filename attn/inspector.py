@@ -5,9 +5,9 @@ It is encoded once; every query and every channel is then read from the same arr
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from attn.checkpoints import WeightsInfo, build_attention, build_channel, build_from_file, has_trained
+from attn.checkpoints import WeightsInfo, build_attention, build_from_file, build_mechanism, has_trained
 from attn.device import best_device, wait_for
+from attn.errors import Note, PlainError
 from attn.images import ImageSource, open_image
 from attn.measures.attention import QueryMetrics, query_metrics, query_specificity
 from attn.measures.channels import ChannelStats, channel_stats, relative_change
-from attn.mechanisms import CHANNEL_MECHANISMS
-from attn.mechanisms.spatial import AttnBlock, TraceStep
+from attn.mechanisms import MECHANISMS, Kind
+from attn.mechanisms.spatial import AttnBlock, TraceStep, attention_from
 from attn.stems import ResNetStem, to_tensor
 
 Array = NDArray[np.float32]
@@ -64,8 +65,7 @@ class Encoding:
 
     def attention_rows(self, queries: Sequence[int]) -> Array:
         """(len(queries), N) float32: the attention of these queries alone."""
-        q = torch.from_numpy(self.queries[np.asarray(queries)])
-        return (q @ torch.from_numpy(self.keys).T).softmax(dim=-1).numpy()
+        return _attention(self.queries[np.asarray(queries)], self.keys)
 
     def __repr__(self) -> str:
         """One line: a photograph and what it was cut into, not its arrays."""
@@ -78,41 +78,73 @@ class Encoding:
 
 
 @dataclass(frozen=True, eq=False)
+class MechanismResult:
+    """What one mechanism made of one photograph's features, and what it cost.
+
+    name, title, kind, paper: as in its `attn.mechanisms.Mechanism`; paper is "" where none is known.
+    output: (C, h, w) float32.
+    statistics: per-channel numbers before and after. change: ‖y − x‖ / ‖x‖.
+    specificity: how far the weights depend on the query position, as generalised Jensen–Shannon divergence and mean
+        cosine distance; both 0 where no position is a query.
+    source: where its weights come from.
+    note: what must be said beside it; error: why it gave nothing. Then every number is nan and ``weights`` None.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    paper: str
+    output: Array
+    statistics: ChannelStats
+    change: float
+    specificity: tuple[float, float]
+    cost: Cost
+    source: WeightsInfo
+    weigh: Callable[[], Array] | None
+    note: Note | None = None
+    error: PlainError | None = None
+
+    @classmethod
+    def measure(cls, features: Array, output: Array, **facts: Any) -> "MechanismResult":
+        """The result with ``statistics`` and ``change`` of these (C, h, w) arrays; ``facts`` are its other fields."""
+        statistics, change = channel_stats(features, output), relative_change(features, output)
+        return cls(output=output, statistics=statistics, change=change, **facts)
+
+    @property
+    def weights(self) -> Array | None:
+        """What it weighs with, float32; None where that cannot be seen.
+
+        `gate`: (C,), 0 to 1. `channel_map`: (C, C), rows sum to 1. `spatial_gate`: (h, w), 0 to 1. `spatial`: (N, N),
+        rows sum to 1; computed anew whenever it is asked for and never kept, being 64 MB at 64 × 64 positions.
+        """
+        return None if self.weigh is None else self.weigh()
+
+
+@dataclass(frozen=True, eq=False)
 class Inspection(Encoding):
     """An `Encoding` with what every mechanism made of the features, and the numbers of METRICS.
 
-    outputs: mechanism → (C, h, w) float32; "spatial" is the AttnBlock, then se, eca, cbam, cam, xca.
-    gates: mechanism → (C,), 0 to 1, for those that give one gate per channel.
-    channel_maps: mechanism → (C, C), rows sum to 1, for those that compare channels with channels.
-    channel_stats: mechanism → per-channel statistics before and after.
-    relative_change: mechanism → ‖y − x‖ / ‖x‖.
-    query_metrics: per query; specificity: generalised Jensen–Shannon and mean pairwise cosine form.
+    mechanisms: name → `MechanismResult`, in the order of the registry; "spatial" is the AttnBlock.
+    query_metrics: per query of the AttnBlock; specificity: generalised Jensen–Shannon and mean pairwise cosine form.
     trace: the shape of every step of the AttnBlock.
-    weights: mechanism → where its weights come from.
     """
 
-    outputs: dict[str, Array]
-    gates: dict[str, Array]
-    channel_maps: dict[str, Array]
-    channel_stats: dict[str, ChannelStats]
-    relative_change: dict[str, float]
+    mechanisms: dict[str, MechanismResult]
     query_metrics: QueryMetrics
     specificity: tuple[float, float]
     trace: list[TraceStep]
-    weights: dict[str, WeightsInfo]
-    costs: dict[str, Cost]
     stem: str
     stage: str
     detail: str = "fine"
 
     def __repr__(self) -> str:
         """One line: the photograph, the network, the grid and the mechanisms with where their weights come from."""
-        sources = ", ".join(f"{name} {info.source}" for name, info in self.weights.items())
+        sources = ", ".join(f"{name} {result.source.source}" for name, result in self.mechanisms.items())
         return f"Inspection({self._size()}, {self.stem} {self.stage} {self.detail}; {sources})"
 
 
 class Inspector:
-    """A stem with one AttnBlock and the five channel mechanisms, ready for any number of photographs.
+    """A stem with one AttnBlock and every other mechanism of the registry, ready for any number of photographs.
 
     Nothing about a photograph is kept here, so one inspector may serve many threads.
 
@@ -168,14 +200,16 @@ class Inspector:
         )
         assert isinstance(block, AttnBlock)
         self.block = block
-        self.weights = {"spatial": info}
-        self.mechanisms: dict[str, nn.Module] = {}
-        for name in CHANNEL_MECHANISMS:
-            source = "trained" if trained else "random"
-            self.mechanisms[name], self.weights[name] = own.get(name) or build_channel(
+        self.mechanisms: dict[str, nn.Module] = {"spatial": block}
+        self.sources: dict[str, WeightsInfo] = {"spatial": info}
+        for name in MECHANISMS:
+            if name in self.mechanisms:
+                continue
+            source = "trained" if has_trained(stem, stage, name) else "random"
+            self.mechanisms[name], self.sources[name] = own.get(name) or build_mechanism(
                 name, channels, source, stem=stem, stage=stage, seed=seed
             )
-        for module in (self.stem, self.block, *self.mechanisms.values()):
+        for module in (self.stem, *self.mechanisms.values()):
             module.eval().to(self.device)
 
     @torch.inference_mode()
@@ -219,44 +253,61 @@ class Inspector:
         """
         encoding = image if isinstance(image, Encoding) else self.encode(image, longest_side)
         x = torch.from_numpy(encoding.features)[None].to(self.device)  # (1, C, h, w)
-        outputs: dict[str, Array] = {}
-        gates: dict[str, Array] = {}
-        channel_maps: dict[str, Array] = {}
-        costs: dict[str, Cost] = {}
-        modules: dict[str, Any] = {"spatial": self.block, **self.mechanisms}
-        for name, module in modules.items():
-            module(x)  # the first call of a size also chooses kernels and takes memory
-            wait_for(self.device)
-            start = time.perf_counter()
-            y = module(x)
-            wait_for(self.device)
-            milliseconds = 1000 * (time.perf_counter() - start)
-            parameters = sum(p.numel() for p in module.parameters())
-            costs[name] = Cost(parameters, module.multiply_adds(*encoding.grid), milliseconds)
-            outputs[name] = _array(y[0])
-            if module.kind != "spatial":
-                _, weighed = module(x, return_attention=True)
-                (gates if module.kind == "gate" else channel_maps)[name] = _array(weighed[0])
         # Held only while its numbers are taken: at 64 × 64 positions the map is 64 MB.
         attention = encoding.attention_rows(range(len(encoding.queries)))
+        specificity = query_specificity(attention)
+        results = {name: self._result(name, x, encoding, specificity) for name in self.mechanisms}
         return Inspection(
             **{field.name: getattr(encoding, field.name) for field in fields(encoding)},
-            outputs=outputs,
-            gates=gates,
-            channel_maps=channel_maps,
-            channel_stats={name: channel_stats(encoding.features, y) for name, y in outputs.items()},
-            relative_change={name: relative_change(encoding.features, y) for name, y in outputs.items()},
+            mechanisms=results,
             query_metrics=query_metrics(attention, encoding.grid, encoding.stride_px),
-            specificity=query_specificity(attention),
+            specificity=specificity,
             trace=self.block.trace(x),
-            weights=dict(self.weights),
-            costs=costs,
             stem=self.stem.name,
             stage=self.stem.stage,
             detail=self.stem.detail,
+        )
+
+    def _result(self, name: str, x: Tensor, encoding: Encoding, specificity: tuple[float, float]) -> MechanismResult:
+        """What one mechanism makes of features x (1, C, h, w)."""
+        module: Any = self.mechanisms[name]
+        module(x)  # the first call of a size also chooses kernels and takes memory
+        wait_for(self.device)
+        start = time.perf_counter()
+        y = module(x)
+        wait_for(self.device)
+        milliseconds = 1000 * (time.perf_counter() - start)
+        parameters = sum(p.numel() for p in module.parameters())
+        output = _array(y[0])
+        weigh: Callable[[], Array]
+        if module.kind == "spatial":
+            weigh = partial(_attention, encoding.queries, encoding.keys)
+        else:
+            weigh = partial(kept, _array(module(x, return_attention=True)[1][0]))
+        return MechanismResult.measure(
+            encoding.features,
+            output,
+            name=name,
+            title=module.title,
+            kind=module.kind,
+            paper=module.paper,
+            specificity=specificity if module.kind == "spatial" else (0.0, 0.0),
+            cost=Cost(parameters, module.multiply_adds(*encoding.grid), milliseconds),
+            source=self.sources[name],
+            weigh=weigh,
         )
 
 
 def _array(tensor: Tensor) -> Array:
     """In C order, wherever the tensor lives."""
     return tensor.contiguous().cpu().numpy()
+
+
+def _attention(queries: Array, keys: Array) -> Array:
+    """Attention of queries (Q, C) over keys (N, C), (Q, N)."""
+    return attention_from(torch.from_numpy(queries), torch.from_numpy(keys)).numpy()
+
+
+def kept(weights: Array) -> Array:
+    """The weights themselves, where they are small enough to be held: what `MechanismResult.weigh` calls."""
+    return weights

@@ -37,7 +37,7 @@ def test_inspect_gives_the_numbers_of_the_inspector(client: Client) -> None:
     assert numbers["grid"] == list(expected.grid)
     np.testing.assert_allclose(numbers["query_metrics"]["entropy"], expected.query_metrics.entropy, atol=1e-5)
     for name, mechanism in numbers["mechanisms"].items():
-        assert mechanism["relative_change"] == pytest.approx(expected.relative_change[name], rel=1e-4, abs=1e-6)
+        assert mechanism["relative_change"] == pytest.approx(expected.mechanisms[name].change, rel=1e-4, abs=1e-6)
     assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
     with np.load(arrays) as saved:
         np.testing.assert_allclose(saved["attention"], expected.attention, atol=1e-5)

@@ -49,7 +49,7 @@ def test_a_row_has_the_numbers_of_the_inspector(folder: Path) -> None:
     row = batch.row_of(inspection)
     assert (row["height"], row["width"], row["rows"], row["columns"]) == (48, 64, 3, 4)
     assert row["perplexity"] == np.median(inspection.query_metrics.perplexity)
-    assert row["xca_relative_change"] == inspection.relative_change["xca"]
+    assert row["xca_relative_change"] == inspection.mechanisms["xca"].change
 
 
 def test_a_worker_takes_batches_and_a_bad_file_is_a_sentence(folder: Path) -> None:

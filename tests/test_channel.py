@@ -12,7 +12,8 @@ import torchvision
 from torch import Tensor, nn
 
 from attn.mechanisms import (
-    CHANNEL_MECHANISMS,
+    KINDS,
+    MECHANISMS,
     ChannelGate,
     ChannelSelfAttention,
     CrossCovarianceAttention,
@@ -20,14 +21,14 @@ from attn.mechanisms import (
     SqueezeExcite,
 )
 
-EVERY = pytest.mark.parametrize("name", list(CHANNEL_MECHANISMS))
-GATES = ["se", "eca", "cbam"]
-MAPS = ["cam", "xca"]
+GATES = [name for name, record in MECHANISMS.items() if record.kind == "gate"]
+MAPS = [name for name, record in MECHANISMS.items() if record.kind == "channel_map"]
+EVERY = pytest.mark.parametrize("name", GATES + MAPS)
 
 
 def random_mechanism(name: str, channels: int = 64, **options: Any) -> Any:
     """A mechanism whose every parameter matters."""
-    m = CHANNEL_MECHANISMS[name](channels, **options)
+    m: Any = type(MECHANISMS[name].build(channels))(channels, **options)
     with torch.no_grad():
         for parameter in m.parameters():
             parameter.copy_(torch.randn_like(parameter) * (1.0 if parameter.numel() < 64 else 0.3))
@@ -41,15 +42,15 @@ def x() -> Tensor:
     return torch.randn(2, 64, 5, 7) * 0.3 + 0.1
 
 
-def test_the_five_in_order() -> None:
-    assert list(CHANNEL_MECHANISMS) == GATES + MAPS
-    assert list(CHANNEL_MECHANISMS.values()) == [
-        SqueezeExcite,
-        EfficientChannelAttention,
-        ChannelGate,
-        ChannelSelfAttention,
-        CrossCovarianceAttention,
-    ]
+def test_the_registry_is_in_order_and_says_what_its_modules_are() -> None:
+    assert list(MECHANISMS)[:6] == ["spatial", "se", "eca", "cbam", "cam", "xca"]
+    for name, record in MECHANISMS.items():
+        module: Any = record.build(64)
+        assert record.name == name
+        assert record.kind == module.kind
+        assert record.kind in KINDS
+        assert (record.title, record.paper) == (module.title, module.paper)
+        assert record.formula == f"formulas.{name}"
 
 
 # Parity with the reference implementations
@@ -329,20 +330,20 @@ def test_multiply_adds_by_hand() -> None:
 def test_refuses_other_shapes(name: str, shape: tuple[int, ...]) -> None:
     message = r"expected \(b, 64, h, w\), got \(" + ", ".join(map(str, shape)) + r"\)"
     with pytest.raises(ValueError, match=message):
-        CHANNEL_MECHANISMS[name](64)(torch.zeros(shape))
+        MECHANISMS[name].build(64)(torch.zeros(shape))
 
 
 @EVERY
 @pytest.mark.parametrize("shape", [(1, 64, 0, 8), (1, 64, 8, 0)])
 def test_refuses_an_empty_grid(name: str, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=rf"at least 1 × 1 positions, got \(1, 64, {shape[2]}, {shape[3]}\)"):
-        CHANNEL_MECHANISMS[name](64)(torch.zeros(shape))
+        MECHANISMS[name].build(64)(torch.zeros(shape))
 
 
 @EVERY
 def test_refuses_no_channels(name: str) -> None:
     with pytest.raises(ValueError, match="at least 1 channel, got 0"):
-        CHANNEL_MECHANISMS[name](0)
+        MECHANISMS[name].build(0)
 
 
 def test_xca_refuses_channels_not_divisible_by_heads() -> None:

@@ -9,8 +9,7 @@ import pytest
 from safetensors.numpy import load
 
 from attn.measures.channels import ChannelStats, channel_correlation, feature_effective_rank
-from attn.mechanisms import CHANNEL_MECHANISMS
-from attn.mechanisms.spatial import AttnBlock
+from attn.mechanisms import MECHANISMS
 from attn.ui.panels.channels import panel
 from attn.ui.panels.channels.panel import Channels, ChannelsView
 from tests.browser.channels_page import make_inspection
@@ -36,14 +35,7 @@ def read_back(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
 def test_view_takes_its_numbers_from_the_inspection() -> None:
     inspection = make_inspection(CHANNELS, GRID, seed=3)
     view = ChannelsView.from_inspection(inspection)
-    assert [m.name for m in view.mechanisms] == ["spatial", *CHANNEL_MECHANISMS]
-    assert [m.kind for m in view.mechanisms] == ["spatial", "gate", "gate", "gate", "channel_map", "channel_map"]
-    for mechanism in view.mechanisms:
-        assert mechanism.stats is inspection.channel_stats[mechanism.name]
-        assert mechanism.relative_change == inspection.relative_change[mechanism.name]
-        assert (mechanism.source, mechanism.seed) == ("random", 7)
-        assert (mechanism.gates is not None) == (mechanism.kind == "gate")
-        assert (mechanism.channel_map is not None) == (mechanism.kind == "channel_map")
+    assert view.mechanisms == tuple(inspection.mechanisms.values())
     assert view.mechanisms[0].specificity == inspection.specificity
     assert view.mechanisms[0].specificity[0] > 0.01
     assert all(m.specificity == (0.0, 0.0) for m in view.mechanisms[1:])
@@ -102,7 +94,7 @@ def test_maps_are_read_back(view: ChannelsView, arrays: dict[str, np.ndarray]) -
         np.testing.assert_allclose(
             arrays[f"position_change_{mechanism.name}"], np.sqrt((change**2).sum(axis=0)), rtol=1e-5
         )
-        if mechanism.gates is not None:
+        if mechanism.kind == "gate":
             assert f"change_{mechanism.name}" not in arrays
             change_in_browser = (arrays[f"gates_{mechanism.name}"][:, None] - 1) * features
             np.testing.assert_allclose(change_in_browser, change, atol=1e-6)
@@ -125,11 +117,11 @@ def test_statistics_of_the_input_are_sent_once(view: ChannelsView, arrays: dict[
             own = f"stats_{mechanism.name}_{field}"
             key = f"stats_{field}" if field.endswith("_before") else own
             assert (own in arrays) != field.endswith("_before")
-            np.testing.assert_allclose(arrays[key], getattr(mechanism.stats, field), rtol=1e-6)
+            np.testing.assert_allclose(arrays[key], getattr(mechanism.statistics, field), rtol=1e-6)
 
 
 def test_sources_are_the_largest_shares_of_a_row(view: ChannelsView, arrays: dict[str, np.ndarray]) -> None:
-    channel_map = next(m for m in view.mechanisms if m.name == "xca").channel_map
+    channel_map = next(m for m in view.mechanisms if m.name == "xca").weights
     for channel in (0, 17, 63):
         assert arrays["sources_xca"][channel, 0] == np.argmax(channel_map[channel])
         np.testing.assert_allclose(
@@ -167,7 +159,7 @@ def test_facts_are_the_modules_own_numbers(view: ChannelsView) -> None:
     assert (facts["channels"], facts["grid"], facts["maps_grid"]) == (CHANNELS, [5, 7], [5, 7])
     assert facts["image_size"] == [80, 112]
     for fact, mechanism in zip(facts["mechanisms"], view.mechanisms, strict=True):
-        assert fact["median_r2"] == pytest.approx(np.nanmedian(mechanism.stats.affine_r2))
+        assert fact["median_r2"] == pytest.approx(np.nanmedian(mechanism.statistics.affine_r2))
         assert fact["effective_rank"] == pytest.approx(feature_effective_rank(mechanism.output))
         if mechanism.kind == "gate":
             assert fact["median_delta_r2"] == pytest.approx(1, abs=1e-6)
@@ -177,13 +169,13 @@ def test_facts_are_the_modules_own_numbers(view: ChannelsView) -> None:
 
 def test_cost_curves_are_what_the_modules_say() -> None:
     curves = panel.cost_curves(128, 300)
-    assert curves["by_channels"]["spatial"][1] == AttnBlock(128).multiply_adds(15, 20)
-    for name, mechanism in CHANNEL_MECHANISMS.items():
-        assert curves["by_positions"][name][2] == mechanism(128).multiply_adds(16, 16)
-        assert curves["by_channels"][name][1] == mechanism(128).multiply_adds(15, 20)
+    for name, record in MECHANISMS.items():
+        module = record.build(128)
+        assert curves["by_positions"][name][2] == module.multiply_adds(16, 16)
+        assert curves["by_channels"][name][1] == module.multiply_adds(15, 20)
     grown = {name: values[-1] / values[-2] for name, values in curves["by_positions"].items()}
     assert grown["spatial"] > 12  # fourfold positions: nearly sixteenfold
-    assert all(grown[name] <= 4 for name in CHANNEL_MECHANISMS)
+    assert all(grown[name] <= 4 for name, record in MECHANISMS.items() if record.kind != "spatial")
     doubled = {name: values[-1] / values[-2] for name, values in curves["by_channels"].items()}
     assert doubled["cam"] > 3.9
     assert doubled["eca"] < 2.1

@@ -18,16 +18,17 @@ from attn.checkpoints import (
     WeightsInfo,
     WeightsUnavailable,
     build_attention,
-    build_channel,
+    build_mechanism,
     has_trained,
 )
 from attn.checkpoints.sources import similarity_temperature
-from attn.mechanisms import CHANNEL_MECHANISMS
+from attn.mechanisms import MECHANISMS
 from attn.mechanisms.position import SinusoidalEncoding2d
 from attn.mechanisms.spatial import AttnBlock
 from tests import corpus
 
 C = 64
+OTHERS = [name for name in MECHANISMS if name != "spatial"]
 HERE = {"stem": "bundled", "stage": "layer3"}
 
 
@@ -36,7 +37,7 @@ def features(seed: int = 0) -> Tensor:
 
 
 def channel_module(name: str) -> nn.Module:
-    return CHANNEL_MECHANISMS[name](C, **({"residual": True} if name == "xca" else {}))
+    return MECHANISMS[name].build(C)
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def trained_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     modules = {
         "attn": AttnBlock(C),
         "attn_position": AttnBlock(C),
-        **{n: channel_module(n) for n in CHANNEL_MECHANISMS},
+        **{n: channel_module(n) for n in OTHERS},
     }
     tensors = {f"{name}.{key}": t for name, module in modules.items() for key, t in module.state_dict().items()}
     save_file(tensors, tmp_path / "attention_layer3.safetensors")
@@ -91,9 +92,9 @@ class TestRandom:
         assert all(torch.equal(tensor, expected[key]) for key, tensor in block.state_dict().items())
         assert info == WeightsInfo("random", seed=seed, detail={"temperature": 1.0})
 
-    @pytest.mark.parametrize("name", CHANNEL_MECHANISMS)
+    @pytest.mark.parametrize("name", OTHERS)
     def test_channel_numbers_are_pytorchs_own(self, name: str) -> None:
-        module, info = build_channel(name, C, "random", **HERE, seed=5)
+        module, info = build_mechanism(name, C, "random", **HERE, seed=5)
         torch.manual_seed(5)
         expected = channel_module(name).state_dict()
         assert all(torch.equal(tensor, expected[key]) for key, tensor in module.state_dict().items())
@@ -103,8 +104,8 @@ class TestRandom:
         before = torch.get_rng_state()
         for source in ("random", "similarity"):
             build_attention(C, source, **HERE)
-        for name in CHANNEL_MECHANISMS:
-            build_channel(name, C, "random", **HERE)
+        for name in OTHERS:
+            build_mechanism(name, C, "random", **HERE)
         assert torch.equal(torch.get_rng_state(), before)
 
     def test_threads_do_not_disturb_each_other(self) -> None:
@@ -146,9 +147,9 @@ class TestTrained:
         assert info.detail == {"temperature": 1.0, "position": position}
         assert not block.training
 
-    @pytest.mark.parametrize("name", CHANNEL_MECHANISMS)
+    @pytest.mark.parametrize("name", OTHERS)
     def test_channel_mechanisms(self, trained_dir: Path, name: str) -> None:
-        module, info = build_channel(name, C, "trained", **HERE)
+        module, info = build_mechanism(name, C, "trained", **HERE)
         stored = load_file(trained_dir / "attention_layer3.safetensors")
         assert all(torch.equal(t, stored[f"{name}.{key}"]) for key, t in module.state_dict().items())
         assert info == WeightsInfo("trained", file="attention_layer3.safetensors")
@@ -169,7 +170,7 @@ class TestTrained:
         with pytest.raises(DamagedWeights, match=r"damaged .*please restore"):
             build_attention(C, "trained", **HERE)
         with pytest.raises(DamagedWeights):
-            build_channel("se", C, "trained", **HERE)
+            build_mechanism("se", C, "trained", **HERE)
 
     def test_right_hash_but_no_safetensors(self, trained_dir: Path) -> None:
         path = trained_dir / "attention_layer3.safetensors"
@@ -258,12 +259,12 @@ def test_unknown_names() -> None:
     with pytest.raises(ValueError, match="source to be one of trained, similarity, random, file, got 'pickle'"):
         build_attention(C, "pickle", **HERE)
     with pytest.raises(ValueError, match="source to be trained or random, got 'file'"):
-        build_channel("se", C, "file", **HERE)
-    with pytest.raises(ValueError, match="mechanism of se, eca, cbam, cam, xca, got 'sge'"):
-        build_channel("sge", C, "random", **HERE)
+        build_mechanism("se", C, "file", **HERE)
+    with pytest.raises(ValueError, match=r"mechanism of spatial, se, eca, .* got 'sge'"):
+        build_mechanism("sge", C, "random", **HERE)
 
 
 def test_modules_are_frozen_and_in_eval_mode() -> None:
-    for module in (build_attention(C, "random", **HERE)[0], build_channel("xca", C, "random", **HERE)[0]):
+    for module in (build_attention(C, "random", **HERE)[0], build_mechanism("xca", C, "random", **HERE)[0]):
         assert not module.training
         assert not any(p.requires_grad for p in module.parameters())

@@ -15,7 +15,7 @@ from torch._subclasses import FakeTensorMode
 from attn import AttnBlock, Inspector
 from attn.device import best_device
 from attn.images import open_image
-from attn.mechanisms import CHANNEL_MECHANISMS
+from attn.mechanisms import MECHANISMS
 from attn.mechanisms.position import SinusoidalEncoding2d
 from attn.stems import trunk
 from tests.conftest import ROOT
@@ -59,10 +59,10 @@ def module_of(name: str) -> nn.Module:
         return AttnBlock(64, encoding=SinusoidalEncoding2d(64))
     if name == "stem":
         return trunk("resnet18", "layer1").eval()
-    return CHANNEL_MECHANISMS[name](64)
+    return MECHANISMS[name].build(64)
 
 
-@pytest.mark.parametrize("name", ["stem", "spatial", *CHANNEL_MECHANISMS])
+@pytest.mark.parametrize("name", ["stem", *MECHANISMS])
 def test_no_tensor_stays_on_the_processor(name: str) -> None:
     # Fake tensors know their device and refuse to meet another's, without the device being there.
     with torch.no_grad(), FakeTensorMode():
@@ -96,5 +96,5 @@ def test_an_accelerator_agrees_with_the_processor() -> None:
     finally:
         torch.backends.cudnn.allow_tf32 = tf32
     assert np.abs(fast.attention - slow.attention).max() * len(slow.queries) < 2 * STATED_ERROR
-    for name, output in slow.outputs.items():
-        np.testing.assert_allclose(fast.outputs[name], output, rtol=1e-3, atol=1e-3)
+    for name, result in slow.mechanisms.items():
+        np.testing.assert_allclose(fast.mechanisms[name].output, result.output, rtol=1e-3, atol=1e-3)

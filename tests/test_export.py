@@ -4,6 +4,7 @@ import io
 import string
 import zipfile
 from dataclasses import replace
+from functools import partial
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,9 +14,9 @@ from PIL import Image
 from attn.checkpoints import WeightsInfo
 from attn.figures import export, render
 from attn.figures.export import MapView, channel_csv, npz_bytes, query_csv, snippet, view_figure
-from attn.inspector import Inspection, Inspector
+from attn.inspector import Cost, Inspection, Inspector, MechanismResult, kept
 from attn.measures.attention import query_metrics, query_specificity
-from attn.measures.channels import channel_stats, relative_change
+from attn.mechanisms import MECHANISMS
 
 GRID, CHANNELS = (3, 4), 5
 POSITIONS = GRID[0] * GRID[1]
@@ -27,8 +28,28 @@ def inspection() -> Inspection:
     features = generator.normal(size=(CHANNELS, *GRID)).astype(np.float32)
     features[4] = 0  # a dead channel: nothing to fit
     queries, keys = generator.normal(size=(2, POSITIONS, CHANNELS)).astype(np.float32)
-    gates = {"se": np.linspace(0.1, 0.9, CHANNELS, dtype=np.float32)}
-    outputs = {"spatial": features + 1, "se": features * gates["se"][:, None, None]}
+    gates = np.linspace(0.1, 0.9, CHANNELS, dtype=np.float32)
+    own = WeightsInfo("trained", file="a.safetensors", detail={"position": True, "temperature": 1.0})
+    made = [
+        ("spatial", features + 1, None, own),
+        ("se", features * gates[:, None, None], gates, WeightsInfo("trained")),
+        ("cam", features, np.full((CHANNELS, CHANNELS), 0.2, np.float32), WeightsInfo("trained")),
+    ]
+    results = {
+        name: MechanismResult.measure(
+            features,
+            output,
+            name=name,
+            title=name,
+            kind=MECHANISMS[name].kind,
+            paper="",
+            specificity=(0.0, 0.0),
+            cost=Cost(1, 1, 1.0),
+            source=source,
+            weigh=None if weights is None else partial(kept, weights),
+        )
+        for name, output, weights, source in made
+    }
     logits = queries @ keys.T
     attention = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     return Inspection(
@@ -39,21 +60,18 @@ def inspection() -> Inspection:
         queries=queries,
         keys=keys,
         stem_ms=1.0,
-        outputs=outputs,
-        gates=gates,
-        channel_maps={"cam": np.full((CHANNELS, CHANNELS), 0.2, np.float32)},
-        channel_stats={name: channel_stats(features, y) for name, y in outputs.items()},
-        relative_change={name: relative_change(features, y) for name, y in outputs.items()},
+        mechanisms=results,
         query_metrics=query_metrics(attention, GRID, 16),
         specificity=query_specificity(attention),
         trace=[],
-        weights={
-            "spatial": WeightsInfo("trained", file="a.safetensors", detail={"position": True, "temperature": 1.0})
-        },
-        costs={},
         stem="bundled",
         stage="layer3",
     )
+
+
+def from_weights(inspection: Inspection, info: WeightsInfo) -> Inspection:
+    """The inspection, its AttnBlock's weights being from there, and nothing but the AttnBlock."""
+    return replace(inspection, mechanisms={"spatial": replace(inspection.mechanisms["spatial"], source=info)})
 
 
 def words_of(inspection: Inspection, view: MapView | None = None, language: str = "en") -> str:
@@ -79,10 +97,10 @@ def test_npz_holds_every_array(inspection):
         np.testing.assert_array_equal(arrays["features"], inspection.features)
         np.testing.assert_allclose(arrays["attention"], inspection.attention, rtol=1e-6)
         assert arrays["attention"].shape == (POSITIONS, POSITIONS)
-        np.testing.assert_array_equal(arrays["output_se"], inspection.outputs["se"])
-        np.testing.assert_array_equal(arrays["output_spatial"], inspection.outputs["spatial"])
-        np.testing.assert_array_equal(arrays["gates_se"], inspection.gates["se"])
-        np.testing.assert_array_equal(arrays["channel_map_cam"], inspection.channel_maps["cam"])
+        np.testing.assert_array_equal(arrays["output_se"], inspection.mechanisms["se"].output)
+        np.testing.assert_array_equal(arrays["output_spatial"], inspection.mechanisms["spatial"].output)
+        np.testing.assert_array_equal(arrays["gates_se"], inspection.mechanisms["se"].weights)
+        np.testing.assert_array_equal(arrays["channel_map_cam"], inspection.mechanisms["cam"].weights)
         logits = arrays["queries"] @ arrays["keys"].T
         weights = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         np.testing.assert_allclose(arrays["attention"], weights, rtol=1e-5)
@@ -149,12 +167,15 @@ def test_query_csv_at_another_temperature(inspection, monkeypatch):
 def test_channel_csv_has_every_mechanism_and_leaves_the_undefined_empty(inspection):
     lines = list(csv.DictReader(io.StringIO(channel_csv(inspection))))
     assert [(line["mechanism"], int(line["channel"])) for line in lines] == [
-        (mechanism, channel) for mechanism in ("spatial", "se") for channel in range(CHANNELS)
+        (mechanism, channel) for mechanism in ("spatial", "se", "cam") for channel in range(CHANNELS)
     ]
     assert [line["gate"] for line in lines[:CHANNELS]] == [""] * CHANNELS  # spatial attention has none
-    np.testing.assert_allclose([float(line["gate"]) for line in lines[CHANNELS:]], inspection.gates["se"])
-    se = lines[CHANNELS:]
-    np.testing.assert_allclose([float(line["affine_a"]) for line in se[:4]], inspection.gates["se"][:4], rtol=1e-5)
+    se, cam = lines[CHANNELS : 2 * CHANNELS], lines[2 * CHANNELS :]
+    np.testing.assert_allclose([float(line["gate"]) for line in se], inspection.mechanisms["se"].weights)
+    assert [line["gate"] for line in cam] == [""] * CHANNELS
+    np.testing.assert_allclose(
+        [float(line["affine_a"]) for line in se[:4]], inspection.mechanisms["se"].weights[:4], rtol=1e-5
+    )
     assert se[4]["affine_r2"] == ""
     assert float(se[4]["sparsity_before"]) == 1
     assert float(lines[0]["mean_after"]) == pytest.approx(float(lines[0]["mean_before"]) + 1, abs=1e-6)
@@ -236,7 +257,7 @@ def test_one_range_for_all_pins(inspection):
     ],
 )
 def test_badge_says_where_weights_come_from(inspection, info, words):
-    assert words in words_of(replace(inspection, weights={"spatial": info}))
+    assert words in words_of(from_weights(inspection, info))
 
 
 def test_languages_have_the_same_words_to_fill_in():
@@ -332,10 +353,10 @@ def arguments(code: str, function: str) -> dict[str, object]:
     ],
 )
 def test_snippet_builds_the_same_inspector(inspection, info, view, expected):
-    code = snippet(replace(inspection, weights={"spatial": info}), view, longest_side=448)
+    code = snippet(from_weights(inspection, info), view, longest_side=448)
     assert arguments(code, "Inspector") == {"stem": "bundled", "stage": "layer3", **expected}
     assert arguments(code, "inspect") == {"longest_side": 448}
-    coarse = snippet(replace(inspection, weights={"spatial": info}, detail="coarse"), view)
+    coarse = snippet(replace(from_weights(inspection, info), detail="coarse"), view)
     assert arguments(coarse, "Inspector")["detail"] == "coarse"
 
 
@@ -365,7 +386,7 @@ def test_snippet_runs_and_prints_the_numbers_of_the_view(tmp_path, capsys):
     # And everything else leaves a real inspection whole.
     with np.load(io.BytesIO(npz_bytes(inspection))) as arrays:
         np.testing.assert_allclose(arrays["attention"], inspection.attention, rtol=1e-5, atol=1e-9)
-        assert {f"output_{name}" for name in inspection.outputs} <= set(arrays.files)
+        assert {f"output_{name}" for name in inspection.mechanisms} <= set(arrays.files)
     assert len(query_csv(inspection).splitlines()) == 1 + len(inspection.queries)
-    assert len(channel_csv(inspection).splitlines()) == 1 + len(inspection.outputs) * len(inspection.features)
+    assert len(channel_csv(inspection).splitlines()) == 1 + len(inspection.mechanisms) * len(inspection.features)
     assert "Weights: feature similarity" in words_of(inspection, view)

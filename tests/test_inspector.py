@@ -12,7 +12,7 @@ from PIL import Image
 from attn import Inspector
 from attn.images import ImageError
 from attn.inspector import Encoding, Inspection
-from attn.mechanisms import CHANNEL_MECHANISMS
+from attn.mechanisms import MECHANISMS
 from attn.stems import GridTooLarge
 
 LION, CHEETAH = get_image("lion.jpg"), get_image("cheetah.jpg")
@@ -37,15 +37,18 @@ def test_shapes_follow_the_photograph(inspection: Inspection) -> None:
     assert inspection.features.shape == (channels, height, width)
     assert inspection.queries.shape == inspection.keys.shape == (positions, channels)
     assert inspection.attention.shape == (positions, positions)
-    assert list(inspection.outputs) == ["spatial", *CHANNEL_MECHANISMS]
-    assert all(y.shape == inspection.features.shape for y in inspection.outputs.values())
-    assert {name: g.shape for name, g in inspection.gates.items()} == dict.fromkeys(["se", "eca", "cbam"], (channels,))
-    assert {name: m.shape for name, m in inspection.channel_maps.items()} == dict.fromkeys(
-        ["cam", "xca"], (channels, channels)
-    )
+    assert list(inspection.mechanisms) == list(MECHANISMS)
+    shapes = {"spatial": (positions, positions), "gate": (channels,), "channel_map": (channels, channels)}
+    for name, result in inspection.mechanisms.items():
+        record = MECHANISMS[name]
+        assert (result.name, result.kind, result.title, result.paper) == (name, record.kind, record.title, record.paper)
+        assert result.output.shape == inspection.features.shape
+        assert result.weights.shape == shapes[result.kind]
+        assert result.note is None
+        assert result.error is None
     assert inspection.query_metrics.entropy.shape == (positions,)
     assert inspection.trace[-1].shape == (1, channels, height, width)
-    assert inspection.weights["spatial"].source == "similarity"
+    assert inspection.mechanisms["spatial"].source.source == "similarity"
 
 
 def test_detail_sets_the_grid_and_pixels_stay_pixels(inspection: Inspection) -> None:
@@ -63,7 +66,7 @@ def test_its_repr_is_one_line(inspector: Inspector, inspection: Inspection) -> N
     assert len(said) < 240
     height, width = inspection.image.shape[:2]
     rows, columns = inspection.grid
-    for part in (f"{width} × {height} px", f"{rows} × {columns} positions", "bundled layer3 fine", *CHANNEL_MECHANISMS):
+    for part in (f"{width} × {height} px", f"{rows} × {columns} positions", "bundled layer3 fine", *MECHANISMS):
         assert part in said
     assert "spatial similarity" in said
     assert repr(inspector.encode(CHEETAH)) == f"Encoding({said[11 : said.index(', bundled')]}, 256 channels)"
@@ -74,16 +77,18 @@ def test_attention_is_the_blocks_own(inspector: Inspector, inspection: Inspectio
     with torch.inference_mode():
         y, attention = inspector.block(x, return_attention=True)
     np.testing.assert_allclose(inspection.attention, attention[0], atol=1e-5)
-    np.testing.assert_allclose(inspection.outputs["spatial"], y[0], atol=1e-4)
+    np.testing.assert_allclose(inspection.mechanisms["spatial"].output, y[0], atol=1e-4)
     np.testing.assert_allclose(inspection.attention.sum(axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(inspection.attention_rows([7, 3]), inspection.attention[[7, 3]], atol=1e-5)
 
 
 def test_gates_scale_channels_and_nothing_else(inspection: Inspection) -> None:
-    for name, gates in inspection.gates.items():
+    gated = [result for result in inspection.mechanisms.values() if result.kind == "gate"]
+    assert len(gated) >= 3
+    for result in gated:
+        gates, stats = result.weights, result.statistics
         expected = inspection.features * gates[:, None, None]
-        np.testing.assert_allclose(inspection.outputs[name], expected, rtol=1e-5, atol=1e-6)
-        stats = inspection.channel_stats[name]
+        np.testing.assert_allclose(result.output, expected, rtol=1e-5, atol=1e-6)
         alive = stats.std_before > 1e-3
         np.testing.assert_allclose(stats.affine_r2[alive], 1, atol=1e-6)
         np.testing.assert_allclose(stats.affine_a[alive], gates[alive], rtol=1e-4)
@@ -91,12 +96,12 @@ def test_gates_scale_channels_and_nothing_else(inspection: Inspection) -> None:
 
 def test_costs_are_those_of_the_grid(inspection: Inspection) -> None:
     positions, channels = inspection.grid[0] * inspection.grid[1], 256
-    spatial = inspection.costs["spatial"]
+    spatial = inspection.mechanisms["spatial"].cost
     # Four 1×1 convolutions, then logits and weighted values.
     assert spatial.multiply_adds >= 4 * positions * channels**2 + 2 * positions**2 * channels
     assert spatial.parameters == 4 * (channels**2 + channels) + 2 * channels
-    assert inspection.costs["cam"].parameters == 1
-    assert all(cost.milliseconds > 0 for cost in inspection.costs.values())
+    assert inspection.mechanisms["cam"].cost.parameters == 1
+    assert all(result.cost.milliseconds > 0 for result in inspection.mechanisms.values())
 
 
 def test_an_encoding_is_not_computed_again(inspector: Inspector, inspection: Inspection) -> None:
@@ -105,12 +110,38 @@ def test_an_encoding_is_not_computed_again(inspector: Inspector, inspection: Ins
     again = inspector.inspect(encoding)
     assert again.features is encoding.features
     np.testing.assert_array_equal(again.queries, encoding.queries)
-    np.testing.assert_allclose(again.outputs["spatial"], inspection.outputs["spatial"], atol=1e-4)
+    np.testing.assert_allclose(again.mechanisms["spatial"].output, inspection.mechanisms["spatial"].output, atol=1e-4)
 
 
 def test_an_inspection_cannot_be_reassigned(inspection: Inspection) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         inspection.grid = (1, 1)  # type: ignore[misc]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        inspection.mechanisms["se"].change = 0.0  # type: ignore[misc]
+
+
+def test_the_attention_map_is_there_when_asked_for_and_not_kept(inspector: Inspector) -> None:
+    fresh = inspector.inspect(LION, 160)
+    assert "attention" not in vars(fresh)
+    spatial = fresh.mechanisms["spatial"]
+    np.testing.assert_array_equal(spatial.weights, fresh.attention)
+    assert spatial.weights is not spatial.weights
+    assert fresh.mechanisms["se"].weights is fresh.mechanisms["se"].weights
+
+
+def test_where_the_weights_come_from_is_said_of_each(inspection: Inspection) -> None:
+    sources = {name: result.source.source for name, result in inspection.mechanisms.items()}
+    assert sources == {name: "similarity" if name == "spatial" else "trained" for name in MECHANISMS}
+    elsewhere = Inspector("bundled", "layer1", detail="coarse").inspect(LION, 64)
+    assert {result.source.source for result in elsewhere.mechanisms.values()} == {"similarity", "random"}
+
+
+def test_a_mechanism_that_nobody_has_trained_yet_has_random_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = dataclasses.replace(MECHANISMS["se"], name="new")
+    monkeypatch.setitem(MECHANISMS, "new", record)
+    result = Inspector().inspect(LION, 64).mechanisms["new"]
+    assert (result.source.source, result.source.seed) == ("random", 0)
+    assert result.weights.shape == (256,)
 
 
 def test_threads_do_not_mix_photographs(inspector: Inspector) -> None:

@@ -371,19 +371,19 @@ class TestOurOwnFiles:
         path = saved(tmp_path / "mine.safetensors", lively(published.SELayer(256)), "layer3.1.se.")
         image = corpus.card()
         own, default = Inspector(weights="file", file=path), Inspector()
-        assert own.weights["se"].source == "file"
-        assert own.weights["se"].detail == {"block": "layer3.1.se", "layout": "se_linear", "dtype": "float32"}
-        assert own.weights["spatial"].source == own.weights["eca"].source == "trained"
+        assert own.sources["se"].source == "file"
+        assert own.sources["se"].detail == {"block": "layer3.1.se", "layout": "se_linear", "dtype": "float32"}
+        assert own.sources["spatial"].source == own.sources["eca"].source == "trained"
         ours, theirs = own.inspect(image, 64), default.inspect(image, 64)
         x = torch.from_numpy(ours.features)[None]
         expected = lively(published.SELayer(256))(x)[0].detach().numpy()
-        assert abs(ours.outputs["se"] - expected).max() < 1e-5 * abs(expected).max()
-        assert abs(ours.outputs["spatial"] - theirs.outputs["spatial"]).max() == 0
+        assert abs(ours.mechanisms["se"].output - expected).max() < 1e-5 * abs(expected).max()
+        assert abs(ours.mechanisms["spatial"].output - theirs.mechanisms["spatial"].output).max() == 0
 
     def test_a_block_without_norm_is_inspected(self, tmp_path: Path) -> None:
         path = saved(tmp_path / "mine.safetensors", lively(published.SaganAttention(256)))
         inspection = Inspector(weights="file", file=path).inspect(corpus.card(), 64)
-        assert inspection.weights["spatial"].detail["layout"] == "sagan"
+        assert inspection.mechanisms["spatial"].source.detail["layout"] == "sagan"
         assert abs(inspection.attention.sum(axis=1) - 1).max() < 1e-5
         assert [step.note for step in inspection.trace if step.name == "norm"] == ["no normalisation in this layout"]
 

@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 SCRIPT = """
 import json, sys, attn, attn.bundled
 inspection = attn.Inspector().inspect(sys.argv[1], longest_side=64)
-print(json.dumps([attn.__file__, str(attn.bundled.WEIGHTS_DIR), inspection.weights["spatial"].source]))
+print(json.dumps([attn.__file__, str(attn.bundled.WEIGHTS_DIR), inspection.mechanisms["spatial"].source.source]))
 """
 
 

@@ -7,8 +7,8 @@ from attn.checkpoints.sources import (
     SOURCES,
     WeightsInfo,
     build_attention,
-    build_channel,
     build_from_file,
+    build_mechanism,
     has_trained,
 )
 
@@ -21,8 +21,8 @@ __all__ = [
     "WeightsInfo",
     "WeightsUnavailable",
     "build_attention",
-    "build_channel",
     "build_from_file",
+    "build_mechanism",
     "has_trained",
     "list_blocks",
 ]

@@ -46,7 +46,7 @@ from pathlib import Path
 
 from attn.checkpoints.files import DTYPES, TensorFile, WeightsError, listed, open_tensors, shown
 from attn.checkpoints.fits import places
-from attn.mechanisms import CHANNEL_MECHANISMS
+from attn.mechanisms import MECHANISMS
 
 UNNAMED = "unnamed"
 MAX_BLOCKS = 1024
@@ -71,7 +71,7 @@ class BlockFound:
     """An attention block in a weights file, known from the headers alone.
 
     name: its prefix, as in "decoder.mid.attn_1"; "" for a block that is not inside anything.
-    layout: see this module's table. mechanism: "spatial" for an AttnBlock, or a key of CHANNEL_MECHANISMS.
+    layout: see this module's table. mechanism: "spatial" for an AttnBlock, or another name of MECHANISMS.
     channels: features it takes; None for modules that take any (ECA, CAM).
     dtype: of its numbers as stored, such as "float16".
     heads: None where the file does not say; it is then taken as one.
@@ -97,7 +97,7 @@ class BlockFound:
     @property
     def kind(self) -> str:
         """What it weighs: "spatial" positions, "gate" or "channel_map" channels."""
-        return "spatial" if self.mechanism == "spatial" else CHANNEL_MECHANISMS[self.mechanism].kind
+        return MECHANISMS[self.mechanism].kind
 
     @property
     def places(self) -> list[tuple[str, str]]:

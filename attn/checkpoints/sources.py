@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from attn.bundled import WeightsUnavailable, is_bundled, load_bundled
+from attn.bundled import WeightsUnavailable, bundled_names, is_bundled, load_bundled
 from attn.checkpoints.files import WeightsError
 from attn.checkpoints.modules import read_block
-from attn.mechanisms import CHANNEL_MECHANISMS
+from attn.mechanisms import MECHANISMS
 from attn.mechanisms.position import SinusoidalEncoding2d
 from attn.mechanisms.spatial import AttnBlock
 
@@ -38,9 +38,12 @@ class WeightsInfo:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
-def has_trained(stem: str, stage: str) -> bool:
-    """Whether trained attention for this network and stage is here."""
-    return stem in TRAINED_STEMS and stage in TRAINED_STAGES and is_bundled(_trained_file(stage))
+def has_trained(stem: str, stage: str, mechanism: str = "attn") -> bool:
+    """Whether trained weights of a mechanism ("attn": the AttnBlock) for this network and stage are here."""
+    if stem not in TRAINED_STEMS or stage not in TRAINED_STAGES or not is_bundled(_trained_file(stage)):
+        return False
+    names = bundled_names(_trained_file(stage))
+    return names is None or any(name.startswith(f"{mechanism}.") for name in names)
 
 
 def build_attention(
@@ -124,20 +127,19 @@ def _check_temperature(temperature: float) -> None:
         raise ValueError(f"expected a finite temperature above 0, got {temperature}")
 
 
-def build_channel(
+def build_mechanism(
     name: str, channels: int, source: str, *, stem: str, stage: str, seed: int = 0
 ) -> tuple[nn.Module, WeightsInfo]:
-    """One of CHANNEL_MECHANISMS for features of `channels` channels, "trained" or "random", in eval mode.
+    """One of MECHANISMS for features of `channels` channels, "trained" or "random", in eval mode.
 
-    Cross-covariance attention comes with its residual, as the page shows it. Raises as `build_attention`.
+    Raises as `build_attention`, which has more to choose from for the AttnBlock.
     """
-    if name not in CHANNEL_MECHANISMS:
-        raise ValueError(f"expected a mechanism of {', '.join(CHANNEL_MECHANISMS)}, got {name!r}")
+    if name not in MECHANISMS:
+        raise ValueError(f"expected a mechanism of {', '.join(MECHANISMS)}, got {name!r}")
     if source not in ("trained", "random"):
         raise ValueError(f"expected source to be trained or random, got {source!r}")
-    options = {"residual": True} if name == "xca" else {}
     with _Seeded(seed):
-        module = CHANNEL_MECHANISMS[name](channels, **options)
+        module = MECHANISMS[name].build(channels)
     if source == "random":
         info = WeightsInfo("random", seed)
     else:

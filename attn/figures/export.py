@@ -20,7 +20,7 @@ from attn.measures.channels import ChannelStats
 
 if TYPE_CHECKING:
     from attn.checkpoints import WeightsInfo
-    from attn.inspector import Encoding, Inspection
+    from attn.inspector import Encoding, Inspection, MechanismResult
 
 DIRECTIONS = ("row", "column", "average", "own")
 MAX_PINS = 6
@@ -77,6 +77,13 @@ TEXTS: dict[str, dict[str, str]] = {
 }
 
 _BLOCK_VALUES = 1 << 22  # values of a block of attention rows: 16 MB
+# Of a mechanism's kind: the name of its weights' array, and what they are.
+_WEIGHTS = {
+    "gate": ("gates", "one factor per channel of {name}, 0 to 1"),
+    "channel_map": ("channel_map", "(channel, channel) weights of {name}, rows sum to 1"),
+    "spatial_gate": ("spatial_gate", "one factor per position of {name}, 0 to 1"),
+    "spatial": ("attention", "(query, key) weights of {name}, rows sum to 1"),
+}
 _README = """\
 One photograph, inspected: the arrays behind the page.
 Read with numpy.load; positions are row-major: position i is row i // {cols}, column i % {cols}.
@@ -185,7 +192,7 @@ def view_figure(inspection: Inspection, view: MapView | None = None, *, language
         value_range=(0, peak) if view.fixed and view.scale == "linear" else None,
         difference=(compare[0], compare[1]) if compare else None,
         caption=_caption(inspection, view, texts),
-        badge=weights_line(inspection.weights["spatial"], texts),
+        badge=weights_line(inspection.mechanisms["spatial"].source, texts),
         texts=texts,
     )
 
@@ -203,12 +210,14 @@ def npz_bytes(inspection: Inspection, *, temperature: float = 1.0) -> bytes:
         "queries": (encoding.queries, "(position, channel), every scale included: logits = queries @ keys.T"),
         "keys": (encoding.keys, "(position, channel)"),
     }
-    for name, output in inspection.outputs.items():
-        arrays[f"output_{name}"] = (output, f"features after {name}, (channel, row, column)")
-    for name, gates in inspection.gates.items():
-        arrays[f"gates_{name}"] = (gates, f"one factor per channel of {name}, 0 to 1")
-    for name, channel_map in inspection.channel_maps.items():
-        arrays[f"channel_map_{name}"] = (channel_map, f"(channel, channel) weights of {name}, rows sum to 1")
+    results = inspection.mechanisms.items()
+    for name, result in results:
+        arrays[f"output_{name}"] = (result.output, f"features after {name}, (channel, row, column)")
+    for name, result in results:
+        weights = None if name == "spatial" else result.weights  # the AttnBlock's map is "attention"
+        if weights is not None:
+            prefix, what = _WEIGHTS[result.kind]
+            arrays[f"{prefix}_{name}"] = (weights, what.format(name=name))
     lines = [f"{name:<16}{array.dtype!s:<9}{_shape(array.shape):<16}{what}" for name, (array, what) in arrays.items()]
     lines.append(f"{'attention':<16}{'float32':<9}{_shape((positions, positions)):<16}(query, key), rows sum to 1")
     readme = _README.format(
@@ -219,7 +228,7 @@ def npz_bytes(inspection: Inspection, *, temperature: float = 1.0) -> bytes:
         stride=inspection.stride_px,
         temperature=f"{temperature:g}",
         arrays="\n".join(lines),
-        weights="\n".join(f"{name:<16}{_plain(info)}" for name, info in inspection.weights.items()),
+        weights="\n".join(f"{name:<16}{_plain(result.source)}" for name, result in results),
     )
     out = io.BytesIO()
     # Floats hardly shrink beyond level 1. Opened by name, entries carry no date: equal arrays make equal files.
@@ -265,13 +274,9 @@ def channel_csv(inspection: Inspection) -> str:
     names = [field.name for field in fields(ChannelStats)]
     lines = (
         [mechanism, channel, gate, *values]
-        for mechanism, stats in inspection.channel_stats.items()
+        for mechanism, result in inspection.mechanisms.items()
         for channel, (gate, *values) in enumerate(
-            zip(
-                inspection.gates.get(mechanism, np.full(len(inspection.features), np.nan)),
-                *(getattr(stats, name) for name in names),
-                strict=True,
-            )
+            zip(_gates(result), *(getattr(result.statistics, name) for name in names), strict=True)
         )
     )
     return _csv(["mechanism", "channel", "gate", *names], lines)
@@ -282,8 +287,9 @@ def snippet(
 ) -> str:
     """Python that inspects the photograph at ``path`` the same way and prints the view's queries with their numbers."""
     view = view or MapView()
-    info = inspection.weights["spatial"]
-    seed = next((i.seed for i in inspection.weights.values() if i.seed is not None), 0)
+    info = inspection.mechanisms["spatial"].source
+    seeds = (result.source.seed for result in inspection.mechanisms.values())
+    seed = next((each for each in seeds if each is not None), 0)
     arguments = {"stem": inspection.stem, "stage": inspection.stage, "weights": info.source}
     options: dict[str, Any] = {"detail": inspection.detail} if inspection.detail != "fine" else {}
     if info.source == "trained" and not info.detail.get("position", True):
@@ -322,6 +328,12 @@ for row, col in {queries!r}:
 def weights_line(info: WeightsInfo, texts: Mapping[str, str] = TEXTS["en"]) -> str:
     """Where an AttnBlock's weights come from, as the badge says it."""
     return texts[f"badge.{info.source}"].format(seed=info.seed, file=info.file)
+
+
+def _gates(result: MechanismResult) -> NDArray[np.floating[Any]]:
+    """One gate a channel, nan where the mechanism has none."""
+    weights = result.weights if result.kind == "gate" else None
+    return np.full(len(result.output), np.nan) if weights is None else weights
 
 
 def _maps(

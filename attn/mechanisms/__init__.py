@@ -1,16 +1,37 @@
 """Attention over positions and over channels: one paper, one file."""
 
-from attn.mechanisms.base import ChannelAttention
+from importlib import import_module
+
+from attn.mechanisms.base import KINDS, Kind, Mechanism
 from attn.mechanisms.cam import ChannelSelfAttention
 from attn.mechanisms.cbam import ChannelGate
 from attn.mechanisms.eca import EfficientChannelAttention
+from attn.mechanisms.spatial import AttnBlock
 from attn.mechanisms.squeeze_excite import SqueezeExcite
 from attn.mechanisms.xca import CrossCovarianceAttention
 
-CHANNEL_MECHANISMS: dict[str, type[ChannelAttention]] = {
-    "se": SqueezeExcite,
-    "eca": EfficientChannelAttention,
-    "cbam": ChannelGate,
-    "cam": ChannelSelfAttention,
-    "xca": CrossCovarianceAttention,
+# The registry, in the order in which mechanisms are shown: one line a mechanism, naming the file with its RECORD.
+_FILES = (
+    "spatial",
+    "squeeze_excite",
+    "eca",
+    "cbam",
+    "cam",
+    "xca",
+)
+MECHANISMS: dict[str, Mechanism] = {
+    record.name: record for record in (import_module(f"{__name__}.{file}").RECORD for file in _FILES)
 }
+
+__all__ = [
+    "KINDS",
+    "MECHANISMS",
+    "AttnBlock",
+    "ChannelGate",
+    "ChannelSelfAttention",
+    "CrossCovarianceAttention",
+    "EfficientChannelAttention",
+    "Kind",
+    "Mechanism",
+    "SqueezeExcite",
+]

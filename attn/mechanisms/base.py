@@ -1,20 +1,57 @@
-"""What every mechanism over channels has in common: one call shape, and the check at the entrance.
+"""What a mechanism is: its record in the registry, its call shape, and the check at the entrance.
 
-One call shape for all: `m(x)` gives y; `m(x, return_attention=True)` gives (y, gates (b, C)) for a gate and
-(y, map (b, C, C)) for a channel map. None of them needs a position encoding: shuffling the positions shuffles
-the output and leaves gates and maps as they were. All raise ValueError if x is not (b, C, h, w) with the
-module's C and at least one position.
+One call shape for all: `m(x)` gives y of x's shape (b, C, h, w); `m(x, return_attention=True)` gives (y, weights).
+What the weights are is the mechanism's kind:
+
+- `spatial`: (b, N, N), a map from every position (row, the query) to every other (column, the key), N = h · w;
+- `gate`: (b, C), one factor a channel;
+- `channel_map`: (b, C, C), a map from every channel (row) to every other;
+- `spatial_gate`: (b, 1, h, w), one factor a position.
+
+Rows of maps sum to 1. No mechanism over channels needs a position encoding: shuffling the positions shuffles the
+output and leaves gates and channel maps as they were. All raise ValueError if x is not (b, C, h, w) with the module's
+C and at least one position.
 """
 
-from typing import ClassVar, Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
 
 from torch import Tensor, nn
 
+Kind = Literal["spatial", "gate", "channel_map", "spatial_gate"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """A mechanism's record in the registry, `attn.mechanisms.MECHANISMS`.
+
+    name: short, as in files, addresses and keys of texts. title: as its paper calls it, with a link to the paper.
+    build: makes a module with fresh weights for a number of channels.
+    """
+
+    name: str
+    title: str
+    paper: str
+    kind: Kind
+    build: Callable[[int], nn.Module]
+
+    @classmethod
+    def of(cls, name: str, module: Any, build: Callable[[int], nn.Module] | None = None) -> "Mechanism":
+        """The record of a module class with `title`, `paper` and `kind`; ``build`` where channels do not suffice."""
+        return cls(name, module.title, module.paper, module.kind, build or module)
+
+    @property
+    def formula(self) -> str:
+        """Key of its formula in `attn.texts`."""
+        return f"formulas.{self.name}"
+
 
 class ChannelAttention(nn.Module):
-    """What every mechanism has in common: its channels, and the check at the entrance."""
+    """What every mechanism over channels has in common: its channels, and the check at the entrance."""
 
-    kind: ClassVar[Literal["gate", "channel_map"]]
+    kind: ClassVar[Kind]
     paper: ClassVar[str]
     title: ClassVar[str]
 
@@ -39,7 +76,7 @@ class ChannelAttention(nn.Module):
 class Gate(ChannelAttention):
     """One number in (0, 1) a channel, the same at every position: the output is the input, scaled."""
 
-    kind: ClassVar[Literal["gate", "channel_map"]] = "gate"
+    kind: ClassVar[Kind] = "gate"
 
     def forward(self, x: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """Output (b, C, h, w); with `return_attention` also the gates (b, C), each in (0, 1)."""

@@ -1,11 +1,11 @@
 """The channel attention module (CAM) of DANet: https://arxiv.org/abs/1809.02983"""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from attn.mechanisms.base import ChannelAttention
+from attn.mechanisms.base import ChannelAttention, Kind, Mechanism
 
 
 class ChannelSelfAttention(ChannelAttention):
@@ -17,7 +17,7 @@ class ChannelSelfAttention(ChannelAttention):
     starts at 0, so an untrained module is the identity.
     """
 
-    kind: ClassVar[Literal["gate", "channel_map"]] = "channel_map"
+    kind: ClassVar[Kind] = "channel_map"
     paper: ClassVar[str] = "https://arxiv.org/abs/1809.02983"
     title: ClassVar[str] = "Channel self-attention (CAM)"
 
@@ -38,3 +38,6 @@ class ChannelSelfAttention(ChannelAttention):
     def multiply_adds(self, height: int, width: int) -> int:
         """Multiply-adds for one feature map: the two products with the C × C map, and γ."""
         return (2 * self.channels**2 + self.channels) * height * width
+
+
+RECORD = Mechanism.of("cam", ChannelSelfAttention)

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from attn.mechanisms.base import Gate, reduced
+from attn.mechanisms.base import Gate, Mechanism, reduced
 
 
 class ChannelGate(Gate):
@@ -32,3 +32,6 @@ class ChannelGate(Gate):
     def multiply_adds(self, height: int, width: int) -> int:
         """Multiply-adds for one feature map: the two layers twice, and the scaling."""
         return 4 * self.channels * self.fc1.out_channels + self.channels * height * width
+
+
+RECORD = Mechanism.of("cbam", ChannelGate)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from attn.mechanisms.base import Gate
+from attn.mechanisms.base import Gate, Mechanism
 
 
 class EfficientChannelAttention(Gate):
@@ -33,3 +33,6 @@ class EfficientChannelAttention(Gate):
     def multiply_adds(self, height: int, width: int) -> int:
         """Multiply-adds for one feature map: the convolution, and the scaling."""
         return self.channels * self.conv.kernel_size[0] + self.channels * height * width
+
+
+RECORD = Mechanism.of("eca", EfficientChannelAttention)

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attn.mechanisms.base import Kind, Mechanism
+
 # Query elements asked at a time without a map: enough for the kernel's speed, little (½ MB) beside a large feature map.
 ELEMENTS_AT_ONCE = 2**17
 
@@ -43,7 +45,7 @@ class AttnBlock(nn.Module):
     Raises ValueError for channels not divisible by `groups` and a temperature that is not positive.
     """
 
-    kind: ClassVar[str] = "spatial"
+    kind: ClassVar[Kind] = "spatial"
     paper: ClassVar[str] = "https://arxiv.org/abs/2012.09841"
     title: ClassVar[str] = "Self-attention over positions"
 
@@ -176,6 +178,9 @@ class AttnBlock(nn.Module):
         if h * w == 0:
             raise ValueError(f"expected a grid of at least 1 × 1 positions, got {shape}")
         return b, c, h, w
+
+
+RECORD = Mechanism.of("spatial", AttnBlock)
 
 
 def attention_from(queries: Tensor, keys: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from attn.mechanisms.base import Gate, reduced
+from attn.mechanisms.base import Gate, Mechanism, reduced
 
 
 class SqueezeExcite(Gate):
@@ -31,3 +31,6 @@ class SqueezeExcite(Gate):
     def multiply_adds(self, height: int, width: int) -> int:
         """Multiply-adds for one feature map: the two layers, and the scaling."""
         return 2 * self.channels * self.fc1.out_channels + self.channels * height * width
+
+
+RECORD = Mechanism.of("se", SqueezeExcite)

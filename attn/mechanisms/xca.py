@@ -1,12 +1,13 @@
 """Cross-covariance attention (XCA): https://arxiv.org/abs/2106.09681"""
 
-from typing import ClassVar, Literal
+from functools import partial
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attn.mechanisms.base import ChannelAttention
+from attn.mechanisms.base import ChannelAttention, Kind, Mechanism
 
 
 class CrossCovarianceAttention(ChannelAttention):
@@ -20,7 +21,7 @@ class CrossCovarianceAttention(ChannelAttention):
     Raises ValueError for channels not divisible by `heads`.
     """
 
-    kind: ClassVar[Literal["gate", "channel_map"]] = "channel_map"
+    kind: ClassVar[Kind] = "channel_map"
     paper: ClassVar[str] = "https://arxiv.org/abs/2106.09681"
     title: ClassVar[str] = "Cross-covariance attention (XCA)"
 
@@ -49,6 +50,10 @@ class CrossCovarianceAttention(ChannelAttention):
     def multiply_adds(self, height: int, width: int) -> int:
         """Multiply-adds for one feature map: the four linear maps, and the two products with the heads' maps."""
         return (4 * self.channels**2 + 2 * self.channels**2 // self.heads) * height * width
+
+
+# With its residual, as the page shows it: what it adds to the features.
+RECORD = Mechanism.of("xca", CrossCovarianceAttention, partial(CrossCovarianceAttention, residual=True))
 
 
 def _block_diagonal(blocks: Tensor) -> Tensor:

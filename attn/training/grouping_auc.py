@@ -38,12 +38,12 @@ from attn.bundled import load_bundled
 from attn.checkpoints import build_attention, has_trained
 from attn.images import open_image
 from attn.measures.attention import positions_px
-from attn.mechanisms import CHANNEL_MECHANISMS, CrossCovarianceAttention
+from attn.mechanisms import MECHANISMS
 from attn.mechanisms.position import SinusoidalEncoding2d
 from attn.mechanisms.spatial import AttnBlock
 from attn.stems import DETAILS, STAGES, STEMS, ResNetStem
 
-TRAINED = (*CHANNEL_MECHANISMS, "attn", "attn_position")
+TRAINED = (*(name for name in MECHANISMS if name != "spatial"), "attn", "attn_position")
 ROWS = ("random", "rgb", "distance", "features", *TRAINED, "people")
 # Queries ranked at once: bounds the memory on the fine grids of early stages.
 CHUNK = 512
@@ -72,9 +72,7 @@ def build(mechanism: str, channels: int) -> nn.Module:
         return AttnBlock(channels)
     if mechanism == "attn_position":
         return AttnBlock(channels, encoding=SinusoidalEncoding2d(channels))
-    if mechanism == "xca":
-        return CrossCovarianceAttention(channels, residual=True)
-    return CHANNEL_MECHANISMS[mechanism](channels)
+    return MECHANISMS[mechanism].build(channels)
 
 
 def load(mechanism: str, channels: int, weights: dict[str, Tensor]) -> nn.Module:

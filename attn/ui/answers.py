@@ -79,7 +79,7 @@ def explorer_view(controls: Controls, shown: str = "") -> ExplorerView:
         stride_px=encoding.stride_px,
         queries=encoding.queries,
         keys=encoding.keys,
-        weights=weights_badge(inspector_of(controls).weights["spatial"]),
+        weights=weights_badge(inspector_of(controls).sources["spatial"]),
         view=shown,
     )
 

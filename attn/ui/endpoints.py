@@ -95,7 +95,7 @@ def query(
         "column": column,
         "grid": [height, width],
         "stride_px": encoding.stride_px,
-        "weights": weights_badge(inspector_of(controls).weights["spatial"]),
+        "weights": weights_badge(inspector_of(controls).sources["spatial"]),
         "attention": attention.reshape(height, width).tolist(),
         "metrics": {name: float(values[0]) for name, values in vars(metrics).items()},
     }
@@ -118,15 +118,17 @@ def report(inspection: Inspection) -> dict[str, Any]:
         "query_metrics": {name: np.asarray(v).tolist() for name, v in vars(inspection.query_metrics).items()},
         "mechanisms": {
             name: {
-                "weights": weights_badge(inspection.weights[name]),
-                "relative_change": inspection.relative_change[name],
-                "affine_r2_median": _defined(median_defined(inspection.channel_stats[name].affine_r2)),
-                "delta_r2_median": _defined(median_defined(inspection.channel_stats[name].delta_r2)),
-                "parameters": cost.parameters,
-                "multiply_adds": cost.multiply_adds,
-                "milliseconds": cost.milliseconds,
+                "title": result.title,
+                "kind": result.kind,
+                "weights": weights_badge(result.source),
+                "relative_change": _defined(result.change),
+                "affine_r2_median": _defined(median_defined(result.statistics.affine_r2)),
+                "delta_r2_median": _defined(median_defined(result.statistics.delta_r2)),
+                "parameters": result.cost.parameters,
+                "multiply_adds": result.cost.multiply_adds,
+                "milliseconds": _defined(result.cost.milliseconds),
             }
-            for name, cost in inspection.costs.items()
+            for name, result in inspection.mechanisms.items()
         },
         "trace": [{"step": step.name, "shape": list(step.shape), "note": step.note} for step in inspection.trace],
     }

@@ -1,15 +1,16 @@
 """A page with the channel panel, started as a process by test_channels.py."""
 
+from functools import partial
+from typing import Any
+
 import gradio as gr
 import numpy as np
 import torch
 
 from attn.checkpoints import WeightsInfo
-from attn.inspector import Cost, Inspection, QueryMetrics
+from attn.inspector import Cost, Inspection, MechanismResult, QueryMetrics, kept
 from attn.measures.attention import query_specificity
-from attn.measures.channels import channel_stats, relative_change
-from attn.mechanisms import CHANNEL_MECHANISMS, CrossCovarianceAttention
-from attn.mechanisms.spatial import AttnBlock
+from attn.mechanisms import MECHANISMS
 from attn.ui.modules import module_routes
 from attn.ui.panels.channels.panel import Channels, ChannelsView
 
@@ -22,24 +23,28 @@ def make_inspection(channels: int, grid: tuple[int, int], seed: int = 0) -> Insp
     height, width = grid
     coarse = torch.randn(1, channels, 3, 3) * torch.rand(1, channels, 1, 1)
     x = torch.nn.functional.interpolate(coarse, size=grid, mode="bilinear").relu()
-    modules: dict[str, torch.nn.Module] = {"spatial": AttnBlock(channels)}
-    for name, mechanism in CHANNEL_MECHANISMS.items():
-        residual = {"residual": True} if mechanism is CrossCovarianceAttention else {}
-        modules[name] = mechanism(channels, **residual)
+    modules: dict[str, Any] = {name: record.build(channels) for name, record in MECHANISMS.items()}
     modules["cam"].gamma.data.fill_(0.3)  # starts at 0: the identity
     modules["spatial"].q.weight.data *= 8  # peaked enough that queries differ
-    outputs, gates, channel_maps = {}, {}, {}
     with torch.inference_mode():
-        for name, module in modules.items():
-            y, weights = module(x, return_attention=True)
-            outputs[name] = y[0].numpy()
-            if module.kind == "gate":
-                gates[name] = weights[0].numpy()
-            elif module.kind == "channel_map":
-                channel_maps[name] = weights[0].numpy()
+        made = {name: module(x, return_attention=True) for name, module in modules.items()}
         queries, keys = modules["spatial"].queries_keys(x)
-        attention = modules["spatial"](x, return_attention=True)[1][0]
-    features = x[0].numpy()
+    features, attention = x[0].numpy(), made["spatial"][1][0]
+    results = {
+        name: MechanismResult.measure(
+            features,
+            y[0].numpy(),
+            name=name,
+            title=modules[name].title,
+            kind=modules[name].kind,
+            paper=modules[name].paper,
+            specificity=query_specificity(attention) if name == "spatial" else (0.0, 0.0),
+            cost=Cost(sum(p.numel() for p in modules[name].parameters()), modules[name].multiply_adds(*grid), 1.5),
+            source=WeightsInfo("random", 7),
+            weigh=partial(kept, weights[0].numpy()),
+        )
+        for name, (y, weights) in made.items()
+    }
     image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     nothing = np.zeros(height * width, dtype=np.float32)
     return Inspection(
@@ -50,19 +55,10 @@ def make_inspection(channels: int, grid: tuple[int, int], seed: int = 0) -> Insp
         queries=queries[0].numpy(),
         keys=keys[0].numpy(),
         stem_ms=1.0,
-        outputs=outputs,
-        gates=gates,
-        channel_maps=channel_maps,
-        channel_stats={name: channel_stats(features, y) for name, y in outputs.items()},
-        relative_change={name: relative_change(features, y) for name, y in outputs.items()},
+        mechanisms=results,
         query_metrics=QueryMetrics(nothing, nothing, nothing, nothing, nothing),
         specificity=query_specificity(attention),
         trace=[],
-        weights={name: WeightsInfo("random", 7) for name in modules},
-        costs={
-            name: Cost(sum(p.numel() for p in module.parameters()), module.multiply_adds(height, width), 1.5)
-            for name, module in modules.items()
-        },
         stem="bundled",
         stage="layer3",
     )

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from attn.inspector import MechanismResult
 from attn.measures.channels import feature_effective_rank
-from attn.ui.panels.channels.panel import ChannelsView, MechanismView
+from attn.ui.panels.channels.panel import ChannelsView
 from tests.browser.channels_page import VIEWS
 
 pytestmark = pytest.mark.browser
@@ -19,7 +20,7 @@ FIRST = VIEWS["first"]
 PANEL = "#channels .attn-channels"
 
 
-def mechanism(name: str, view: ChannelsView = FIRST) -> MechanismView:
+def mechanism(name: str, view: ChannelsView = FIRST) -> MechanismResult:
     return next(m for m in view.mechanisms if m.name == name)
 
 
@@ -82,7 +83,8 @@ def first_row(page: Any) -> dict[str, str]:
 
 
 def columns(name: str) -> list[tuple[str, np.ndarray]]:
-    stats, gates = mechanism(name).stats, mechanism(name).gates
+    shown = mechanism(name)
+    stats, gates = shown.statistics, shown.weights if shown.kind == "gate" else None
     pairs = ["mean", "std", "min", "max", "sparsity", "energy_share"]
     fields = [f"{pair}_{when}" for pair in pairs for when in ("before", "after")]
     fields += ["importance_shift", *(f"{fit}_{part}" for fit in ("affine", "delta") for part in ("a", "b", "r2"))]
@@ -100,15 +102,15 @@ def test_lanes_show_pythons_numbers(page: Any, name: str) -> None:
     page.check(f"{PANEL} input[value={name}]")
     settle(page)
     for side, shown in (("left", mechanism("spatial")), ("right", mechanism(name))):
-        assert lane_number(page, side, "relative_change") == [near(shown.relative_change)]
-        assert lane_number(page, side, "parameters") == [shown.parameters]
+        assert lane_number(page, side, "relative_change") == [near(shown.change)]
+        assert lane_number(page, side, "parameters") == [shown.cost.parameters]
         assert lane_number(page, side, "effective_rank") == [
             near(feature_effective_rank(FIRST.features)),
             near(feature_effective_rank(shown.output)),
         ]
         r2 = lane_number(page, side, "r2")
-        assert r2[0] == near(np.nanmedian(shown.stats.affine_r2))
-        assert r2[1] == near(np.nanmedian(shown.stats.delta_r2))
+        assert r2[0] == near(np.nanmedian(shown.statistics.affine_r2))
+        assert r2[1] == near(np.nanmedian(shown.statistics.delta_r2))
         badge = page.inner_text(f"{PANEL} .lane.{side} .badge")
         assert badge == "random, seed 7"
     assert lane_number(page, "left", "specificity")[0] == near(mechanism("spatial").specificity[0])
@@ -164,12 +166,12 @@ def test_a_channel_chosen_in_the_table_is_chosen_everywhere(page: Any) -> None:
     assert page.input_value(f"{PANEL} .stepper input >> nth=0") == str(channel)
     assert page.inner_text(f"{PANEL} h2:has-text('What channel')") == f"What channel {channel} sees"
     for side, name in (("left", "spatial"), ("right", "se")):
-        stats = mechanism(name).stats
+        stats = mechanism(name).statistics
         norm, r2, *_ = numbers(note(page, side, "was moved"))
         assert norm == near(stats.change_norm[channel])
         assert r2 == near(stats.delta_r2[channel])
     gate, rank = numbers(note(page, "right", "Gates"))[1:3]
-    gates = mechanism("se").gates
+    gates = mechanism("se").weights
     assert gate == near(gates[channel])
     assert rank == (gates > gates[channel]).sum() + 1
     fit = numbers(page.inner_text(f"{PANEL} .chosen figure:has(.title:text('After against')) .note"))
@@ -181,7 +183,7 @@ def test_a_channel_chosen_in_the_table_is_chosen_everywhere(page: Any) -> None:
 def test_spatial_attention_is_not_only_scale_and_shift(page: Any, channel: int) -> None:
     page.check(f"{PANEL} input[value=left] >> nth=0")
     tell(page, "attn:channel", {"channel": channel})
-    stats = mechanism("spatial").stats
+    stats = mechanism("spatial").statistics
     text = page.inner_text(f"{PANEL} .chosen figure:has(.title:text('After against')) .note")
     shown = dict(re.findall(r"(\ba|\bb|[Rr]² of Δ|R²) = (−?[\d.]+(?:×10[⁰-⁹⁻¹²³]+)?)", text))
     assert numbers(shown["a"]) == [near(stats.affine_a[channel])]
@@ -215,7 +217,7 @@ def test_headings_sort_by_mouse_and_keyboard(page: Any) -> None:
 
 def test_arrow_keys_walk_the_table_in_its_order(page: Any) -> None:
     page.click(f"{PANEL} th[data-key=gate] button")
-    order = np.argsort(-mechanism("se").gates, kind="stable")
+    order = np.argsort(-mechanism("se").weights, kind="stable")
     page.focus(f"{PANEL} .scroll table")
     page.keyboard.press("Home")
     page.keyboard.press("ArrowDown")
@@ -253,14 +255,14 @@ def test_csv_holds_every_number(page: Any, name: str) -> None:
     assert len(rows) == 64
     for key, values in columns(name):
         read = np.array([float(row[key] or "nan") for row in rows])
-        largest = np.abs(mechanism(name).stats.max_before)
+        largest = np.abs(mechanism(name).statistics.max_before)
         tolerance = 1.1e-6 * largest if key.endswith("_b") else 1e-9  # rounding in offsets is made 0
         assert (np.isnan(read) == np.isnan(values)).all()
         assert (np.isnan(read) | (np.abs(read - values) <= 1e-6 * np.abs(values) + tolerance)).all(), key
 
 
 def test_movers_are_the_greatest_shifts(page: Any) -> None:
-    shift = mechanism("se").stats.importance_shift
+    shift = mechanism("se").statistics.importance_shift
     raised = page.locator(f"{PANEL} .movers.raised button").all_inner_texts()
     lowered = page.locator(f"{PANEL} .movers.lowered button").all_inner_texts()
     assert [int(re.search(r"#(\d+)", text)[1]) for text in raised] == list(np.argsort(-shift, kind="stable")[:5])
@@ -276,7 +278,7 @@ def test_mechanism_follows_the_others_and_tells_them(page: Any) -> None:
     tell(page, "attn:mechanism", {"name": "xca"})
     assert page.is_checked(f"{PANEL} input[value=xca]")
     said = note(page, "right", "Channel map")
-    channel_map = mechanism("xca").channel_map
+    channel_map = mechanism("xca").weights
     assert f"#{channel_map[9].argmax()} (" in said
     assert numbers(said)[2] == near(100 * channel_map[9].max())
     tell(page, "attn:mechanism", {"name": "spatial"})  # not a channel mechanism: nothing to show on the right
@@ -306,7 +308,7 @@ def test_another_photograph_replaces_the_first(page: Any) -> None:
     page.click("#set-second")
     page.wait_for_function(f"() => document.querySelector('{PANEL} .stepper input')?.max === '95'")
     shown = mechanism("spatial", VIEWS["second"])
-    assert lane_number(page, "left", "relative_change") == [near(shown.relative_change)]
+    assert lane_number(page, "left", "relative_change") == [near(shown.change)]
 
 
 def test_pictures_are_drawn(page: Any) -> None:

@@ -18,10 +18,9 @@ from gradio.data_classes import FileData, GradioModel
 from numpy.typing import NDArray
 from PIL import Image
 
-from attn.inspector import Inspection
-from attn.measures.channels import ChannelStats, channel_correlation, feature_effective_rank, median_defined
-from attn.mechanisms import CHANNEL_MECHANISMS
-from attn.mechanisms.spatial import AttnBlock
+from attn.inspector import Inspection, MechanismResult
+from attn.measures.channels import channel_correlation, feature_effective_rank, median_defined
+from attn.mechanisms import MECHANISMS
 from attn.ui.component import cached_file, component_files, pack_arrays
 
 Array = NDArray[np.float32]
@@ -38,34 +37,6 @@ CURVE_CHANNELS = (64, 128, 256, 512, 1024, 2048)
 
 
 @dataclass(frozen=True, eq=False)
-class MechanismView:
-    """What one mechanism did to the features, and what it cost.
-
-    name: "spatial" for the AttnBlock, else a key of `CHANNEL_MECHANISMS`.
-    output: (C, h, w); gates: (C,) in 0 … 1 or None; channel_map: (C, C), rows sum to 1, or None.
-    relative_change: ‖y − x‖ / ‖x‖. specificity: how far the weights depend on the query position, as generalised
-        Jensen–Shannon divergence and mean cosine distance; both 0 where no position is a query.
-    source, seed: where the weights come from, see `attn.checkpoints`.
-    """
-
-    name: str
-    kind: str
-    title: str
-    paper: str
-    output: Array
-    stats: ChannelStats
-    gates: Array | None
-    channel_map: Array | None
-    relative_change: float
-    specificity: tuple[float, float]
-    parameters: int
-    multiply_adds: int
-    milliseconds: float
-    source: str
-    seed: int | None
-
-
-@dataclass(frozen=True, eq=False)
 class ChannelsView:
     """The value of `Channels`: one photograph's features and what every mechanism made of them.
 
@@ -77,39 +48,18 @@ class ChannelsView:
     stride_px: int
     features: Array
     attention: Array
-    mechanisms: tuple[MechanismView, ...]
+    mechanisms: tuple[MechanismResult, ...]
 
     @classmethod
     def from_inspection(cls, inspection: Inspection) -> ChannelsView:
         """The part of an inspection that this panel shows."""
-        types: dict[str, Any] = {"spatial": AttnBlock, **CHANNEL_MECHANISMS}
-        mechanisms = tuple(
-            MechanismView(
-                name=name,
-                kind=types[name].kind,
-                title=types[name].title,
-                paper=types[name].paper,
-                output=output,
-                stats=inspection.channel_stats[name],
-                gates=inspection.gates.get(name),
-                channel_map=inspection.channel_maps.get(name),
-                relative_change=inspection.relative_change[name],
-                specificity=inspection.specificity if name == "spatial" else (0.0, 0.0),
-                parameters=inspection.costs[name].parameters,
-                multiply_adds=inspection.costs[name].multiply_adds,
-                milliseconds=inspection.costs[name].milliseconds,
-                source=inspection.weights[name].source,
-                seed=inspection.weights[name].seed,
-            )
-            for name, output in inspection.outputs.items()
-        )
         return cls(
             image=inspection.image,
             grid=inspection.grid,
             stride_px=inspection.stride_px,
             features=inspection.features,
             attention=inspection.attention,
-            mechanisms=mechanisms,
+            mechanisms=tuple(result for result in inspection.mechanisms.values() if result.error is None),
         )
 
 
@@ -174,20 +124,21 @@ def panel_arrays(view: ChannelsView) -> dict[str, NDArray[Any]]:
         name = mechanism.name
         change = mechanism.output - features
         arrays[f"position_change_{name}"] = np.linalg.norm(change, axis=0).astype(np.float32).ravel()
-        for field in fields(mechanism.stats):
+        for field in fields(mechanism.statistics):
             before = field.name.endswith("_before")
             key = f"stats_{field.name}" if before else f"stats_{name}_{field.name}"
-            arrays[key] = getattr(mechanism.stats, field.name).astype(np.float32)
-        if mechanism.gates is not None:
-            arrays[f"gates_{name}"] = mechanism.gates.astype(np.float32)
+            arrays[key] = getattr(mechanism.statistics, field.name).astype(np.float32)
+        weights = None if mechanism.kind == "spatial" else mechanism.weights
+        if mechanism.kind == "gate" and weights is not None:
+            arrays[f"gates_{name}"] = weights.astype(np.float32)
             continue
         _put_rows(arrays, f"change_{name}", pool_grid(change, pool).reshape(len(features), -1))
         arrays[f"correlation_{name}"] = _correlation_codes(mechanism.output, order)
-        if mechanism.channel_map is not None:
-            sources = np.argsort(-mechanism.channel_map, axis=1, kind="stable")[:, :SOURCES_KEPT]
+        if mechanism.kind == "channel_map" and weights is not None:
+            sources = np.argsort(-weights, axis=1, kind="stable")[:, :SOURCES_KEPT]
             arrays[f"sources_{name}"] = sources.astype(np.int16)
-            arrays[f"shares_{name}"] = np.take_along_axis(mechanism.channel_map, sources, axis=1).astype(np.float32)
-            _put_rows(arrays, f"map_{name}", pool_matrix(mechanism.channel_map, MAX_MATRIX_SIDE))
+            arrays[f"shares_{name}"] = np.take_along_axis(weights, sources, axis=1).astype(np.float32)
+            _put_rows(arrays, f"map_{name}", pool_matrix(weights, MAX_MATRIX_SIDE))
     return arrays
 
 
@@ -209,16 +160,16 @@ def panel_facts(view: ChannelsView) -> dict[str, Any]:
                 "kind": mechanism.kind,
                 "title": mechanism.title,
                 "paper": mechanism.paper,
-                "relative_change": mechanism.relative_change,
+                "relative_change": mechanism.change,
                 "specificity": list(mechanism.specificity),
-                "median_r2": median_defined(mechanism.stats.affine_r2),
-                "median_delta_r2": median_defined(mechanism.stats.delta_r2),
+                "median_r2": median_defined(mechanism.statistics.affine_r2),
+                "median_delta_r2": median_defined(mechanism.statistics.delta_r2),
                 "effective_rank": feature_effective_rank(mechanism.output),
-                "parameters": mechanism.parameters,
-                "multiply_adds": mechanism.multiply_adds,
-                "milliseconds": mechanism.milliseconds,
-                "source": mechanism.source,
-                "seed": mechanism.seed,
+                "parameters": mechanism.cost.parameters,
+                "multiply_adds": mechanism.cost.multiply_adds,
+                "milliseconds": mechanism.cost.milliseconds,
+                "source": mechanism.source.source,
+                "seed": mechanism.source.seed,
             }
             for mechanism in view.mechanisms
         ],
@@ -289,23 +240,19 @@ def cost_curves(channels: int, positions: int) -> dict[str, Any]:
         "positions": list(CURVE_POSITIONS),
         "channels": list(CURVE_CHANNELS),
         "by_positions": {
-            name: [_module(name, channels).multiply_adds(1, n) for n in CURVE_POSITIONS] for name in _names()
+            name: [_module(name, channels).multiply_adds(1, n) for n in CURVE_POSITIONS] for name in MECHANISMS
         },
         "by_channels": {
-            name: [_module(name, c).multiply_adds(1, positions) for c in CURVE_CHANNELS] for name in _names()
+            name: [_module(name, c).multiply_adds(1, positions) for c in CURVE_CHANNELS] for name in MECHANISMS
         },
     }
-
-
-def _names() -> tuple[str, ...]:
-    return ("spatial", *CHANNEL_MECHANISMS)
 
 
 @lru_cache(maxsize=256)
 def _module(name: str, channels: int) -> Any:
     """A mechanism without memory of its own, only to be asked what it would cost."""
     with torch.device("meta"):
-        return AttnBlock(channels) if name == "spatial" else CHANNEL_MECHANISMS[name](channels)
+        return MECHANISMS[name].build(channels)
 
 
 def _put_rows(arrays: dict[str, NDArray[Any]], name: str, rows: Array) -> None:

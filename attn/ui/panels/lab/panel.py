@@ -68,7 +68,7 @@ def lab_view(inspection: Inspection, inspector: Inspector, seed: int = 0) -> Lab
     blocks = {
         "spatial": with_encoding(block, None),
         "spatial_position": with_encoding(block, encoding),
-        **inspector.mechanisms,
+        **{name: module for name, module in inspector.mechanisms.items() if name != "spatial"},
     }
     shuffles = {name: shuffle_test(inspection.features, module, seed) for name, module in blocks.items()}
     parts = encoded_queries(inspection.features, block, encoding)
@@ -82,7 +82,7 @@ def lab_view(inspection: Inspection, inspector: Inspector, seed: int = 0) -> Lab
             float(metrics.mean_attention_distance(rows, inspection.grid, inspection.stride_px, queries.tolist()).mean())
         )
     uniform = metrics.uniform_attention_distance(inspection.grid, inspection.stride_px)[queries]
-    source = inspection.weights["spatial"].source
+    source = inspection.mechanisms["spatial"].source.source
     return LabView(
         image=inspection.image,
         grid=inspection.grid,

@@ -40,11 +40,11 @@ def tour_facts(inspection: Inspection, shuffles: Mapping[str, ShuffleResult]) ->
     shared: what their maps have in common, 0 … 1; perplexity: of the first. r2, delta_r2: median affine R² over the
     channels, of the output and of what is added. shuffle_error: relative error of what is added, put back in order.
     """
-    stats = inspection.channel_stats
+    stats = {name: result.statistics for name, result in inspection.mechanisms.items()}
     queries, shared = contrasting_queries(inspection)
     first = queries[0][0] * inspection.grid[1] + queries[0][1]
     return {
-        "source": inspection.weights["spatial"].source,
+        "source": inspection.mechanisms["spatial"].source.source,
         "grid": list(inspection.grid),
         "positions": inspection.grid[0] * inspection.grid[1],
         "channels": len(inspection.features),
