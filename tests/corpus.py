@@ -146,6 +146,12 @@ def _orientation(value: int, format: str) -> bytes:
     return encoded(image, format, exif=exif)
 
 
+def _animated_behind_another() -> bytes:
+    """An animation that begins with the card; only what knows no animations shows black."""
+    others = [card(), Image.new("RGB", (SIDE, SIDE), "yellow")]
+    return encoded(Image.new("RGB", (SIDE, SIDE)), "PNG", save_all=True, default_image=True, append_images=others)
+
+
 def _animated(format: str) -> bytes:
     others = [Image.new("RGB", (SIDE, SIDE), colour) for colour in ("black", "yellow")]
     return encoded(card(), format, save_all=True, append_images=others, duration=100)
@@ -181,6 +187,7 @@ def colour_files() -> dict[str, bytes]:
         "animated gif": _animated("GIF"),
         "animated webp": _animated("WEBP"),
         "animated png": _animated("PNG"),
+        "animated png behind another picture": _animated_behind_another(),
         "animated avif": _animated("AVIF"),
     }
     for value in range(1, 9):
@@ -246,6 +253,108 @@ def wide_files() -> dict[str, bytes]:
     }
 
 
+def _rows(values: NDArray[np.generic], bits: int) -> bytes:
+    """PNG's rows, no filter, of (h, w) or (h, w, channels) values with this many bits each."""
+    if bits >= 8:
+        return b"".join(b"\0" + row.astype(f">u{bits // 8}").tobytes() for row in values)
+    lines = ("".join(format(int(value), f"0{bits}b") for value in row) for row in values)
+    return b"".join(b"\0" + int(line, 2).to_bytes(len(line) // 8) for line in lines)
+
+
+@functools.cache
+def see_through_files() -> dict[str, tuple[bytes, list[int]]]:
+    """Files 8 pixels wide whose rows are equal and grey, and the greys a row shows on white paper."""
+    steps = np.tile(np.arange(8), (8, 1))
+    palette = bytes(value for step in range(8) for value in (step * 30,) * 3)
+    eight, sixteen = steps * 30, steps * 30 * 257
+    half = np.full_like(steps, 128)
+    ramp_down = (7 - steps) * 36
+    files: dict[str, tuple[bytes, NDArray[np.generic]]] = {}
+    for bits, scale in ((1, 255), (2, 85), (4, 17), (8, 1)):
+        shades = steps % 2**bits
+        for key in (0, 1):
+            data = png(8, 8, bits, 0, _rows(shades, bits), tRNS=struct.pack(">H", key))
+            files[f"grey of {bits} bits, {key} is clear"] = (data, np.where(shades == key, 255, shades * scale))
+    for key in (0, 3 * 30 * 257):
+        deep = png(8, 8, 16, 0, _rows(sixteen * 255 // 210, 16), tRNS=struct.pack(">H", key * 255 // 210))
+        files[f"grey of 16 bits, {key} is clear"] = (deep, np.where(sixteen == key, 255, steps * 255 / 7))
+        for bits, shades in ((8, eight), (16, sixteen)):
+            data = png(
+                8,
+                8,
+                bits,
+                2,
+                _rows(shades[..., None].repeat(3, 2), bits),
+                tRNS=struct.pack(">H", key // 257 if bits == 8 else key) * 3,
+            )
+            files[f"colour of {bits} bits, {key} is clear"] = (data, np.where(sixteen == key, 255, eight))
+    for alphas in ([0], [0, 128], [255, 0], [255, 40, 0, 77]):
+        alpha = np.array([*alphas, *[255] * (8 - len(alphas))])[steps] / 255
+        data = png(8, 8, 8, 3, _rows(steps, 8), PLTE=palette, tRNS=bytes(alphas))
+        files[f"palette with {alphas}"] = (data, eight * alpha + 255 * (1 - alpha))
+    for bits, scale in ((8, 1), (16, 257)):
+        over = eight * ramp_down / 255 + 255 - ramp_down
+        files[f"grey + alpha of {bits} bits"] = (
+            png(8, 8, bits, 4, _rows(np.stack([eight, ramp_down], -1) * scale, bits)),
+            over,
+        )
+        colours = np.stack([eight, eight, eight, ramp_down], -1) * scale
+        files[f"colour + alpha of {bits} bits"] = (png(8, 8, bits, 6, _rows(colours, bits)), over)
+    rgba = Image.fromarray(np.stack([eight, eight, eight, half], -1).astype(np.uint8))
+    faint = eight * 128 / 255 + 255 - 128
+    files["lossless webp"] = (encoded(rgba, "WEBP", lossless=True, exact=True), faint)
+    files["tiff"] = (encoded(rgba, "TIFF"), faint)
+    files["icon with a png"] = (encoded(rgba, "ICO", sizes=[(8, 8)]), faint)
+    files["icon with a bitmap"] = (encoded(rgba, "ICO", sizes=[(8, 8)], bitmap_format="bmp"), faint)
+    # A GIF whose only frame covers the columns 2 to 5.
+    frame = Image.fromarray(np.full((8, 4), 1, np.uint8), "P")
+    frame.putpalette([255, 0, 0, 90, 90, 90])
+    small = encoded(frame, "GIF")
+    wide = small[:6] + struct.pack("<HH", 8, 8) + small[10:]
+    at = wide.index(b"\x2c\0\0\0\0\x04\0\x08\0")
+    files["gif of a small frame"] = (
+        wide[: at + 1] + struct.pack("<HH", 2, 0) + wide[at + 5 :],
+        np.array([[255] * 2 + [90] * 4 + [255] * 2]),
+    )
+    return {name: (data, [round(float(value)) for value in shown[0]]) for name, (data, shown) in files.items()}
+
+
+def _chunk(kind: bytes, content: bytes, check: int | None = None) -> bytes:
+    check = zlib.crc32(kind + content) if check is None else check
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
+
+
+@functools.cache
+def slightly_damaged_files() -> dict[str, bytes]:
+    """Files that show `card()` but for their last rows at most, as browsers do."""
+    plain = encoded(card(), "PNG")
+    jpeg, progressive = (encoded(card(), "JPEG", quality=95, progressive=each) for each in (False, True))
+    damaged = {
+        "tEXt with a wrong check sum": _chunk(b"tEXt", b"a\0b", check=7),
+        "iCCP that is no stream": _chunk(b"iCCP", b"x\0\0nonsense"),
+        "iCCP packed in another way": _chunk(b"iCCP", b"x\0\7" + zlib.compress(b"abc")),
+        "iCCP of 3 MB": _chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(3 << 20))),
+        "zTXt of 3 MB": _chunk(b"zTXt", b"x\0\0" + zlib.compress(bytes(3 << 20))),
+        "short gAMA": _chunk(b"gAMA", b"\0"),
+        "short cHRM": _chunk(b"cHRM", b"\0\0\0"),
+        "short tRNS": _chunk(b"tRNS", b"\0"),
+        "short pHYs": _chunk(b"pHYs", b"\0"),
+        "eXIf of noise": _chunk(b"eXIf", b"zz"),
+    }
+    return {
+        **{f"png, {name}": plain[:33] + chunk + plain[33:] for name, chunk in damaged.items()},
+        "png without its end": plain[:-12],
+        "png, wrong check sum of the pixels": plain[:-16] + bytes(4) + plain[-12:],
+        "png, more behind it": plain + b"more" * 20,
+        "jpeg without its end": jpeg[:-2],
+        "jpeg cut by 3 bytes": jpeg[:-3],
+        "jpeg, more behind it": jpeg + bytes(50),
+        "progressive jpeg cut by 3 bytes": progressive[:-3],
+        "bmp cut by 20 bytes": encoded(card(), "BMP")[:-20],
+        "gif without its end": encoded(card(), "GIF")[:-1],
+    }
+
+
 @functools.cache
 def odd_files() -> dict[str, tuple[bytes, tuple[int, int]]]:
     """Files that open, and the (width, height) they open at."""
@@ -257,6 +366,7 @@ def odd_files() -> dict[str, tuple[bytes, tuple[int, int]]]:
         "1-bit png": (encoded(black, "PNG"), (33, 7)),
         "1-bit tiff": (encoded(black, "TIFF", compression="group4"), (33, 7)),
         "1-bit bmp": (encoded(black, "BMP"), (33, 7)),
+        "icon of three sizes": (encoded(card(), "ICO", sizes=[(16, 16), (48, 48), (32, 32)]), (48, 48)),
         "flat float tiff": (encoded(Image.new("F", (9, 9), 7000), "TIFF"), (9, 9)),
         "12 million pixels": (encoded(Image.new("RGB", (4000, 3000)), "JPEG"), (2000, 1500)),
         "unreadable exif": (encoded(card(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"), (SIDE, SIDE)),
@@ -272,6 +382,10 @@ def _patched(data: bytes, at: int, size: str, width: int, height: int) -> bytes:
 def _repeated_scans() -> bytes:
     data = encoded(Image.new("L", (4000, 4000), 128), "JPEG", progressive=True)
     return data[:-2] + data[data.rindex(b"\xff\xda") : -2] * 200 + data[-2:]
+
+
+def _icon_around(data: bytes) -> bytes:
+    return b"\0\0\1\0\1\0" + bytes((16, 16, 0, 0)) + struct.pack("<HHII", 1, 32, len(data), 22) + data
 
 
 def _zip() -> bytes:
@@ -307,6 +421,7 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
             _patched(webp, webp.index(b"\x9d\x01\x2a") + 3, "<HH", 6000, 6000),
             "at most 32",
         ),
+        "icon of 100 million pixels": (_icon_around(png(10000, 10000, 1, 0, bytes(10000 * 1251))), "10000 × 10000"),
         "jpeg of 200 scans": (_repeated_scans(), "times over"),
         "float tiff with nan": (encoded(Image.fromarray(nan), "TIFF"), "NaN"),
         "png without pixels": (png(64, 64, 8, 2, b""), "damaged"),

@@ -15,7 +15,10 @@ SECONDS = 5.0  # of processor time, so that a busy machine fails nothing
 # Small, so that a change hits something that matters: headers, tables, the palette.
 SEEDS = {
     name: data
-    for files in (corpus.colour_files(), corpus.grey_files(), corpus.wide_files())
+    for files in (
+        *(corpus.colour_files(), corpus.grey_files(), corpus.wide_files()),
+        {name: data for name, (data, _) in corpus.see_through_files().items() if "bits" not in name},
+    )
     for name, data in files.items()
     if "orientation" not in name or name.endswith("6")
 }
