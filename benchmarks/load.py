@@ -2,11 +2,14 @@
 
     python -m benchmarks.load
     python -m benchmarks.load --visitors 32 --seconds 600
+    python -m benchmarks.load --visitors 8 --pictures equal
 
 Starts the page in a process of its own and visits it over loopback through its HTTP interface, as `gradio_client` does:
-upload a picture, ask, wait on the event stream, check the answer. No two visitors hold the same picture at the same
-time, a picture comes back too late for any cache of the server, and every answer is compared with the one computed here
-beforehand. "Refused" are requests told that the queue is full (status 503); the visitor waits a second and comes again.
+upload a picture, ask, wait on the event stream, check the answer, fetch its file and open it. With pictures of their
+"own" no two visitors hold the same one at the same time, and a picture comes back too late for any cache of the
+server; with "equal" ones all ask for the same at the same time, as a class does. Every answer is compared with the one
+computed here beforehand. "Refused" are requests told that the queue is full (status 503); the visitor waits a second
+and comes again.
 Prints a Markdown table. Linux only (memory is read from /proc).
 """
 
@@ -110,12 +113,21 @@ async def ask(client: httpx.AsyncClient, url: str, number: int, row: int, column
                 answer = json.loads(line.removeprefix("data: "))
                 if event == "error":
                     raise RuntimeError(str(answer))
+                file = await client.get(f"{url}/gradio_api/file={answer[1]['path']}")
+                file.raise_for_status()
+                Image.open(io.BytesIO(file.content)).load()  # raises where it was cut short
                 return list(answer[0]["attention"])
     raise RuntimeError("the stream ended without an answer")
 
 
 async def visit(
-    url: str, visitor: int, visitors: int, expected: list[NDArray[np.float32]], until: float, tally: Tally
+    url: str,
+    visitor: int,
+    visitors: int,
+    expected: list[NDArray[np.float32]],
+    until: float,
+    tally: Tally,
+    equal: bool,
 ) -> None:
     """One visitor: its own pictures one after the other until the time is over."""
     limits = httpx.Limits(max_connections=4)
@@ -123,12 +135,15 @@ async def visit(
         for turn in itertools.count():
             if time.monotonic() > until:
                 return
-            number = (visitor + turn * visitors) % (len(expected) // visitors * visitors)
-            index = (7 * turn + visitor) % len(expected[number])
+            if equal:
+                number, index = tally.counts["right"] // visitors % len(expected), 0
+            else:
+                number = (visitor + turn * visitors) % (len(expected) // visitors * visitors)
+                index = (7 * turn + visitor) % len(expected[number])
             start = time.perf_counter()
             try:
                 answer = await ask(client, url, number, *divmod(index, SIZE[0] // 16))
-            except (httpx.HTTPError, RuntimeError) as error:
+            except (httpx.HTTPError, RuntimeError, OSError) as error:
                 tally.counts[f"error: {type(error).__name__} {str(error)[:60]}"] += 1
                 await asyncio.sleep(1)
                 continue
@@ -152,23 +167,26 @@ async def watch(server: Server, until: float, tally: Tally) -> None:
             await asyncio.sleep(1)
 
 
-async def run(server: Server, visitors: int, seconds: float, expected: list[NDArray[np.float32]]) -> Tally:
-    """``visitors`` at once for ``seconds``."""
+async def run(
+    server: Server, visitors: int, seconds: float, expected: list[NDArray[np.float32]], equal: bool = False
+) -> Tally:
+    """``visitors`` at once for ``seconds``, with equal pictures or with their own."""
     tally = Tally()
     until = time.monotonic() + seconds
     await asyncio.gather(
         watch(server, until, tally),
-        *(visit(server.url, visitor, visitors, expected, until, tally) for visitor in range(visitors)),
+        *(visit(server.url, visitor, visitors, expected, until, tally, equal) for visitor in range(visitors)),
     )
     return tally
 
 
-def row(visitors: int, took: float, tally: Tally, before: float, after: float, peak: float) -> str:
+def row(visitors: int, pictures: str, took: float, tally: Tally, before: float, after: float, peak: float) -> str:
     """One line of the table."""
     p50, p95, p99 = np.percentile(tally.seconds or [np.nan], [50, 95, 99])
     wrong = {name: count for name, count in tally.counts.items() if name not in ("right", "refused")}
     cells: list[Any] = [
         visitors,
+        pictures,
         f"{took:.0f}",
         tally.counts["right"],
         f"{tally.counts['right'] / took:.1f}",
@@ -187,27 +205,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--visitors", type=int, nargs="+", default=[1, 8, 32, 100])
     parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--pictures", choices=("own", "equal"), nargs="+", default=["own", "equal"])
     args = parser.parse_args()
     if not 1 <= min(args.visitors) <= max(args.visitors) <= 200 or args.seconds > 3600:
         parser.error("1 to 200 visitors for at most 3600 seconds")
     torch.set_num_threads(1)
     inspector = Inspector("bundled", "layer3", detail="coarse", weights="similarity")
-    pictures = max(KEPT, 2 * max(args.visitors))
-    expected = [inspector.encode(drawn(number), SIDE).attention for number in range(pictures)]
+    drawings = max(KEPT, 2 * max(args.visitors))
+    expected = [inspector.encode(drawn(number), SIDE).attention for number in range(drawings)]
     server = Server()
     try:
         asyncio.run(run(server, 1, 5, expected))
         print(
-            "| visitors | seconds | right answers | a second | p50 / p95 / p99 s | refused | wrong or failed "
-            "| the page itself, median / max s | memory before / after / peak MB | load |"
+            "| visitors | pictures | seconds | right answers | a second | p50 / p95 / p99 s | refused "
+            "| wrong or failed | the page itself, median / max s | memory before / after / peak MB | load |"
         )
-        print("| --- " * 10 + "|")
-        for visitors in args.visitors:
+        print("| --- " * 11 + "|")
+        for visitors, pictures in itertools.product(args.visitors, args.pictures):
             server.forget_peak()
             before, start = server.memory(), time.monotonic()
-            tally = asyncio.run(run(server, visitors, args.seconds, expected))
+            tally = asyncio.run(run(server, visitors, args.seconds, expected, pictures == "equal"))
             took = time.monotonic() - start
-            print(row(visitors, took, tally, before, server.memory(), server.memory("VmHWM")), flush=True)
+            print(row(visitors, pictures, took, tally, before, server.memory(), server.memory("VmHWM")), flush=True)
             if len(tally.samples) > 120:
                 tenths = [f"{statistics.mean(part):.0f}" for part in np.array_split(tally.samples, 10)]
                 print(f"\nMean memory in each tenth of the run, MB: {', '.join(tenths)}.\n")

@@ -5,9 +5,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
-
 from attn.checkpoints import WeightsInfo
 from attn.figures.export import MapView, npz_bytes, query_csv, snippet, view_figure
 from attn.figures.render import figure_bytes
@@ -18,6 +15,7 @@ from attn.ui.panels.channels.panel import ChannelsView
 from attn.ui.panels.explorer.panel import ExplorerView
 from attn.ui.panels.lab.panel import LabView, lab_view
 from attn.ui.panels.tour.panel import tour_facts
+from attn.ui.storage import store
 from attn.ui.wording import shapes_table
 
 FIGURES = {"figure-png": "png", "figure-svg": "svg", "figure-pdf": "pdf"}
@@ -120,19 +118,14 @@ def export_file(asked: Mapping[str, Any], controls: Controls) -> str:
     if kind in FIGURES:
         extension = FIGURES[kind]
         figure = view_figure(inspection, shown, language=controls.language)
-        return download(f"attention.{extension}", figure_bytes(figure, extension))
+        return store(figure_bytes(figure, extension), f"attention.{extension}")
     if kind == "arrays":
-        return download("attention.npz", npz_bytes(inspection, temperature=shown.temperature))
+        return store(npz_bytes(inspection, temperature=shown.temperature), "attention.npz")
     if kind == "metrics":
-        return download("queries.csv", query_csv(inspection, temperature=shown.temperature).encode())
+        return store(query_csv(inspection, temperature=shown.temperature).encode(), "queries.csv")
     name = Path(controls.photograph or "").name
     code = snippet(inspection, shown, path=name, longest_side=controls.longest_side)
-    return download("attention.py", code.encode())
-
-
-def download(name: str, data: bytes) -> str:
-    """``data`` as a file in Gradio's cache; the same bytes give the same path."""
-    return str(save_bytes_to_cache(data, name, get_upload_folder()))
+    return store(code.encode(), "attention.py")
 
 
 def _with_photograph(controls: Controls) -> Controls:

@@ -9,20 +9,18 @@ the host; a notebook or a file without Gradio gives another.
 
 import gzip
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gradio.data_classes import FileData
-from gradio.processing_utils import hash_bytes
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from attn.texts import LANGUAGES
 from attn.ui.modules import base_expression, imports
+from attn.ui.storage import store
 
 HERE = Path(__file__).parent
 
@@ -88,18 +86,5 @@ def pack_arrays(arrays: Mapping[str, NDArray[Any]], level: int = 1) -> bytes:
 
 
 def cached_file(data: bytes, name: str, cache: str, mime_type: str) -> FileData:
-    """``data`` as a file the browser can fetch; the same bytes give the same address.
-
-    A file that exists is left alone and a new one appears whole: it may be on its way to somebody else just now.
-    """
-    folder = Path(cache) / hash_bytes(data)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    try:
-        os.utime(path)  # Gradio's `delete_cache` goes by age: what is handed out again is young again
-    except FileNotFoundError:
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as beside:
-            beside.write(data)
-        Path(beside.name).chmod(0o644)
-        Path(beside.name).replace(path)
-    return FileData(path=str(path.resolve()), orig_name=name, mime_type=mime_type)
+    """``data`` as a file the browser can fetch; the same bytes give the same address."""
+    return FileData(path=store(data, name, cache), orig_name=name, mime_type=mime_type)

@@ -11,8 +11,9 @@ from attn.figures.render import overlay
 from attn.inspector import Inspection
 from attn.measures.attention import query_metrics
 from attn.measures.channels import median_defined
-from attn.ui.answers import download, encoding_of, inspection_of, inspector_of, weights_badge
+from attn.ui.answers import encoding_of, inspection_of, inspector_of, weights_badge
 from attn.ui.controls import Controls, whole_number
+from attn.ui.storage import store
 from attn.ui.wording import plain_errors
 
 
@@ -27,7 +28,9 @@ def inspect(
     file: str | None = None,
     detail: str = "fine",
 ) -> tuple[dict[str, Any], str]:
-    """Inspect a photograph: the numbers of every query and mechanism, and all arrays as an NPZ file.
+    """Inspect a photograph: the numbers of every query and mechanism, and the arrays behind them as an NPZ file.
+
+    The map is the softmax of queries @ keys.T over the keys.
 
     Args:
         image: the photograph.
@@ -42,11 +45,11 @@ def inspect(
 
     Returns:
         numbers per query and per mechanism
-        all arrays as NPZ, with a README of their shapes inside
+        the arrays as NPZ, with a README of their shapes inside
     """
     with plain_errors("en"):
         inspection = inspection_of(_controls(image, stem, stage, longest_side, weights, position, seed, file, detail))
-    return report(inspection), download("inspection.npz", npz_bytes(inspection))
+    return report(inspection), store(npz_bytes(inspection, attention=False), "inspection.npz")
 
 
 def query(
@@ -101,7 +104,7 @@ def query(
     }
     picture = io.BytesIO()
     Image.fromarray(overlay(encoding.image, attention[0], encoding.grid)).save(picture, "PNG")
-    return answer, download("query.png", picture.getvalue())
+    return answer, store(picture.getvalue(), "query.png")
 
 
 def report(inspection: Inspection) -> dict[str, Any]:

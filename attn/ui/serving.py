@@ -11,12 +11,14 @@ import gradio as gr
 from fastapi import Request, Response
 from fastapi.responses import PlainTextResponse
 from gradio.data_classes import ImageData
+from gradio_client.utils import decode_base64_to_binary
 
 from attn.texts import text
 from attn.ui.controls import Controls, known_language
 from attn.ui.examples import EXAMPLES, OPENING
 from attn.ui.modules import module_routes
 from attn.ui.preview import PREVIEW_TAGS, preview_routes
+from attn.ui.storage import store
 
 # Inspections at once: the arrays are shared by the cores already, a second one fills the gaps.
 RUNNING = 2
@@ -64,10 +66,13 @@ class Photograph(gr.Image):
     is_template = True
 
     def preprocess(self, payload: ImageData | None) -> Any:
-        """The path of the uploaded file."""
-        if payload is None or payload.path is None:
-            return super().preprocess(payload)  # nothing, or a data: URL
-        return payload.path
+        """The path of the uploaded file, or of what a data: address holds."""
+        if payload is None or payload.path is not None:
+            return payload and payload.path
+        if not payload.url or not payload.url.startswith("data:"):
+            return None
+        content, _ = decode_base64_to_binary(payload.url)
+        return store(content, "photograph", self.GRADIO_CACHE)
 
 
 class Numbers(gr.JSON):
