@@ -150,6 +150,17 @@ def times_uniform(attention: Array) -> NDArray[np.floating]:
     return attention * attention.dtype.type(attention.shape[-1])
 
 
+def mean_overlap(rows: Array) -> float:
+    """How much of their weight two maps share on average, 0 … 1: Σ_j min(A_ij, A_i'j), the mean over pairs of rows.
+
+    Histogram intersection, Swain & Ballard 1991: https://doi.org/10.1007/BF00130487.
+    """
+    if len(rows) < 2:
+        return 1.0
+    shared = [np.minimum(row, rows[i + 1 :]).sum(axis=1) for i, row in enumerate(rows[:-1])]
+    return float(np.concatenate(shared).mean())
+
+
 def query_specificity(attention: Array | Iterable[Array]) -> tuple[float, float]:
     """Whether it matters where one points: (Jensen–Shannon, mean cosine distance); both 0 if all queries share one map.
 

@@ -14,7 +14,9 @@ from attn.ui.controls import MAX_ROWS, ControlError, Controls, check_choice
 from attn.ui.panels.channels.panel import ChannelsView
 from attn.ui.panels.explorer.panel import ExplorerView
 from attn.ui.panels.lab.panel import LabView, lab_view
+from attn.ui.panels.story.panel import StoryView, story_view
 from attn.ui.panels.tour.panel import tour_facts
+from attn.ui.panels.transposition.panel import TranspositionView, transposition_view
 from attn.ui.storage import store
 from attn.ui.wording import shapes_table
 
@@ -79,6 +81,7 @@ def explorer_view(controls: Controls, shown: str = "") -> ExplorerView:
         keys=encoding.keys,
         weights=weights_badge(inspector_of(controls).sources["spatial"]),
         view=shown,
+        key=encoding.key,
     )
 
 
@@ -103,6 +106,13 @@ def show_lab(controls: Controls, seed: int = 0) -> tuple[LabView, dict[str, Any]
     inspection = inspection_of(controls)
     lab = lab_view(inspection, inspector_of(controls), seed)
     return lab, tour_facts(inspection, lab.shuffles)
+
+
+def show_story(controls: Controls) -> tuple[TranspositionView | None, StoryView]:
+    """The transposition and the story of the same photograph."""
+    controls = controls.checked()
+    inspection, inspector = inspection_of(controls), inspector_of(controls)
+    return transposition_view(inspection, inspector), story_view(inspection, inspector, inspection.key)
 
 
 def export_file(asked: Mapping[str, Any], controls: Controls) -> str:

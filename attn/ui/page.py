@@ -10,7 +10,7 @@ from attn.errors import PlainError
 from attn.stems import STAGES
 from attn.texts import LANGUAGES, text
 from attn.ui.address import Bridge, address_of, command, restore
-from attn.ui.answers import explorer_view, export_file, show_channels, show_lab, show_map
+from attn.ui.answers import explorer_view, export_file, show_channels, show_lab, show_map, show_story
 from attn.ui.controls import CONTROLS, MAX_SEED, MAX_SIDE, MIN_SIDE, Controls, known_language, on_controls, on_request
 from attn.ui.endpoints import inspect, query
 from attn.ui.examples import EXAMPLES
@@ -18,8 +18,10 @@ from attn.ui.modules import call
 from attn.ui.panels.channels.panel import Channels
 from attn.ui.panels.explorer.panel import Explorer, ExplorerNotice, ExplorerView
 from attn.ui.panels.lab.panel import Lab, LabView
+from attn.ui.panels.story.panel import Story
 from attn.ui.panels.text_lane.panel import TextLane
 from attn.ui.panels.tour.panel import Tour
+from attn.ui.panels.transposition.panel import Transposition
 from attn.ui.serving import RUNNING, Numbers, Page, Photograph, Settings
 from attn.ui.wording import TABS, labels, plain_errors
 
@@ -73,6 +75,8 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
                 explorer = Explorer(opening, elem_id="explorer")
                 bridge = Bridge(address_of(controls))
                 tour = Tour()
+        transposition = Transposition()
+        story = Story()
         with gr.Tabs(selected="lanes") as tabs:
             with gr.Tab(id="lanes", **said["tab_lanes"]) as tab_lanes:
                 channels = Channels(elem_id="channels")
@@ -170,7 +174,10 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             show_progress="hidden",
             **private,
         )
-        measured.success(on_controls(show_lab), state, [lab, tour], show_progress="hidden", **private)
+        told = measured.success(
+            on_controls(show_story), state, [transposition, story], show_progress="hidden", **private
+        )
+        told.success(on_controls(show_lab), state, [lab, tour], show_progress="hidden", **private)
         asked = bridge.command(on_request(command), state, state, **quick)
         inspect_after(asked.success)
         bridge.tab(_open_tab, None, tabs, **quick)

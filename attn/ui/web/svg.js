@@ -50,10 +50,16 @@ export class SvgContext {
     this.state.matrix = [a * x, b * x, c * y, d * y, e, f];
   }
 
-  rotate(angle) {
+  transform(p, q, r, s, t, u) {
     const [a, b, c, d, e, f] = this.state.matrix;
+    this.state.matrix = [
+      a * p + c * q, b * p + d * q, a * r + c * s, b * r + d * s, a * t + c * u + e, b * t + d * u + f,
+    ];
+  }
+
+  rotate(angle) {
     const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
-    this.state.matrix = [a * cos + c * sin, b * cos + d * sin, c * cos - a * sin, d * cos - b * sin, e, f];
+    this.transform(cos, sin, -sin, cos, 0, 0);
   }
 
   beginPath() { this.path = []; }

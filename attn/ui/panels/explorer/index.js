@@ -8,6 +8,7 @@ import { makeFigure } from '../../web/figure.js';
 import { logitsFrom } from '../../web/logits.js';
 import { fixed, readable, signed } from '../../web/numbers.js';
 import { emit, newSource, on, onSpoken } from '../../web/services.js';
+import { publish } from '../../web/shown.js';
 import { peakOf } from '../../web/statistics.js';
 import { fillTexts, language, loadTexts, t } from '../../web/texts.js';
 import { MAX_PINS, decodeView, encodeView } from '../../web/view.js';
@@ -277,6 +278,7 @@ export async function mount(element, host) {
       weights: value.weights,
       tolerance: value.tolerance,
       view: value.view,
+      key: value.key,
       heat: Object.assign(document.createElement('canvas'), { width: cols, height: rows }),
     };
     stage.style.setProperty('--aspect', state.data.aspect);
@@ -287,6 +289,7 @@ export async function mount(element, host) {
     setState(value.view && value.view !== before?.view ? value.view : carriedView(before));
     draw();
     root.dataset.state = 'ready';
+    publish('photograph', state.data);
     // What follows the map, here and on the server, waits until it is painted.
     requestAnimationFrame(() => setTimeout(() => {
       tellQuery();

@@ -36,6 +36,7 @@ class ExplorerView:
     queries, keys: (N, C) float32 with logits = queries @ keys.T (before the softmax, every scale included).
     weights: where the weights come from, for the badge: {"source": trained | similarity | random | file,
         "seed": int | None, "file": str | None}.
+    key: a name for what is shown, see `Encoding.key`; panels that speak of the same map have the same.
     view: the view to open with, as written into share links by `encodeView` in web/view.js; "" for the default.
     """
 
@@ -46,6 +47,7 @@ class ExplorerView:
     keys: NDArray[np.float32]
     weights: Mapping[str, Any] = field(default_factory=dict)
     view: str = ""
+    key: str = ""
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
@@ -83,6 +85,7 @@ class ExplorerData(GradioModel):
     weights: dict[str, Any] | None = None
     tolerance: float = 0.0  # largest error of a map, in × uniform at temperature 1, that the quantisation causes
     view: str = ""
+    key: str = ""
 
 
 def encode_logits(queries: NDArray[np.float32], keys: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
@@ -181,6 +184,7 @@ class Explorer(gr.HTML):
             weights=dict(value.weights),
             tolerance=encoding_error(value.queries, value.keys, arrays),
             view=value.view,
+            key=value.key,
         )
 
     def api_info(self) -> dict[str, Any]:

@@ -1,0 +1,214 @@
+// The story: steps that scroll past a picture that stays. It draws from what the window shows, and changes nothing of it.
+import { fetchArrays } from '../../web/arrays.js';
+import { makeFigure } from '../../web/figure.js';
+import { emphasised, h } from '../../web/reactive.js';
+import { emit, newSource, on, onSpoken } from '../../web/services.js';
+import { subscribe } from '../../web/shown.js';
+import { loadTexts, t } from '../../web/texts.js';
+import { onLooks } from '../../web/theme.js';
+import { storyData } from './data.js';
+import { lamp as newLamp } from './picture.js';
+import { question } from './question.js';
+import { affine } from './scene_affine.js';
+import { buys } from './scene_buys.js';
+import { change } from './scene_change.js';
+import { gates } from './scene_gates.js';
+import { pixel } from './scene_pixel.js';
+import { sentence } from './scene_sentence.js';
+import { shapes } from './scene_shapes.js';
+import { shuffle } from './scene_shuffle.js';
+import { two } from './scene_two.js';
+import { random, where } from './scene_where.js';
+import { STEPS, neighbour, stepNamed } from './steps.js';
+import { wordsOf } from './words.js';
+
+const SCENES = { where, two, pixel, shapes, gates, affine, change, random, shuffle, sentence, buys };
+const MOVE_MS = 1100; // how long the pointer that moves by itself stays at a place
+
+export async function mount(element, host) {
+  await loadTexts('story', 'statements');
+  const root = element.querySelector('.attn-story');
+  const source = newSource('story');
+  const lamp = newLamp();
+  const answers = {}; // step → option, null for "show me"
+  let photograph = null;
+  let arrived = null; // {value, arrays} for the story
+  let data = null;
+  let at = STEPS[0].id;
+  let figure = null;
+  let scene = null;
+  let pointed = false; // the reader has pointed in this step's picture
+  let nodes = {}; // step → its article
+  let loads = 0;
+  let frame = 0;
+
+  const say = (key, values = {}) => t(`story.${key}`, { ...wordsOf(data), ...values });
+
+  // --- the picture that stays
+
+  const shown = {
+    name: () => say(`${at}.picture`),
+    draw: (ctx, size, colours) => scene?.draw(ctx, size, colours),
+    items: () => scene?.items() ?? 0,
+    columns: () => scene?.columns?.(),
+    start: () => scene?.start?.() ?? -1,
+    hit: (x, y, size) => scene?.hit(x, y, size) ?? null,
+    place: (item, size) => scene.place(item, size),
+    describe: (item) => scene.describe(item),
+    point: (item) => scene.point?.(item),
+    data: () => scene.data?.() ?? [],
+  };
+
+  const redraw = () => {
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(() => { if (data && scene) figure?.draw(); });
+  };
+
+  function show(id) {
+    at = id;
+    pointed = false;
+    if (!data) return;
+    figure?.hide();
+    [data.cell] = data.queries;
+    scene = SCENES[stepNamed(id).scene]({ data, lamp, words: say });
+    root.querySelector('.st-caption').textContent = say(`${id}.picture`);
+    for (const [step, node] of Object.entries(nodes)) node.toggleAttribute('data-active', step === id);
+    root.querySelectorAll('.st-places a').forEach((link) => {
+      link.toggleAttribute('aria-current', link.dataset.step === id);
+    });
+    redraw();
+  }
+
+  // The pointer that moves by itself, along the story's path, while its picture can be seen.
+  let place = 0;
+  setInterval(() => {
+    if (!root.isConnected || !data || !scene?.moves || pointed || document.hidden) return;
+    if (matchMedia('(prefers-reduced-motion: reduce)').matches || !inSight(root.querySelector('canvas'))) return;
+    place = (place + 1) % data.facts.path.length;
+    data.cell = data.facts.path[place];
+    redraw();
+  }, MOVE_MS);
+
+  // --- the steps
+
+  function article(step, index) {
+    const body = h('div');
+    const write = () => {
+      const asked = step.options !== undefined;
+      body.replaceChildren(
+        h('p', {}, emphasised(say(asked ? `${step.id}.ask` : `${step.id}.text`))),
+        ...(asked ? [question({ step, say, choice: answers[step.id], answered(choice) { answers[step.id] = choice; write(); } })] : []),
+        ...(step.id === 'end' ? [statements()] : [met(step)]));
+    };
+    const node = h('article', { id: `story-${step.id}`, 'data-step': step.id, tabindex: '-1' },
+      h('h3', {}, h('span', { class: 'st-number' }, `${index + 1} / ${STEPS.length}`), say(`${step.id}.title`)), body,
+      h('p', { class: 'st-on' },
+        index ? h('button', { type: 'button', click: () => go(neighbour(step.id, -1)) }, say('back')) : null,
+        index < STEPS.length - 1 ? h('button', { type: 'button', class: 'primary', click: () => go(neighbour(step.id, 1)) }, say('next')) : null));
+    write();
+    return node;
+  }
+
+  // The statements of the note that a step has met.
+  function met(step) {
+    return h('details', { class: 'st-met' }, h('summary', {}, say('met')), step.statements.map((name) => h('p', {},
+      h('strong', {}, `${name} `), ...plain(t(`statements.${name}.note`)))));
+  }
+
+  // All ten, and what became of them.
+  function statements() {
+    const names = Array.from({ length: 10 }, (_, n) => `S${n + 1}`);
+    const from = (name) => STEPS.find((step) => step.statements.includes(name))?.id;
+    const wide = matchMedia('(min-width: 900px)').matches; // on a phone the list is longer than what it sums up
+    return h('details', { class: 'st-met', open: wide }, h('summary', {}, say('all')), h('dl', { class: 'st-all' }, names.flatMap((name) => [
+      h('dt', {}, h('a', { href: `#story-${from(name)}`, click: follow(from(name)) }, name), ' ', ...plain(t(`statements.${name}.note`))),
+      h('dd', {}, ...plain(t(`statements.${name}.found`))),
+    ])));
+  }
+
+  // Statements are written with `code` and *stress*.
+  const plain = (text) => text.split(/(`[^`]+`|\*[^*]+\*)/).map((part) => (
+    /^`.+`$/.test(part) ? h('code', {}, part.slice(1, -1)) : /^\*.+\*$/.test(part) ? h('em', {}, part.slice(1, -1)) : part));
+
+  const follow = (id) => (event) => {
+    event.preventDefault();
+    go(id);
+  };
+
+  function go(id, { quick = false, tell = true } = {}) {
+    const still = quick || matchMedia('(prefers-reduced-motion: reduce)').matches;
+    show(id);
+    nodes[id]?.scrollIntoView({ behavior: still ? 'auto' : 'smooth', block: 'start' });
+    nodes[id]?.focus({ preventScroll: true });
+    if (tell) emit('attn:step', { source, step: id, push: true });
+  }
+
+  function build() {
+    const canvas = h('canvas');
+    figure = makeFigure(canvas, shown);
+    nodes = Object.fromEntries(STEPS.map((step, index) => [step.id, article(step, index)]));
+    root.replaceChildren(
+      h('h2', { id: 'attn-story-title' }, say('title')),
+      h('p', { class: 'st-lead' }, emphasised(say('lead'))),
+      h('nav', { class: 'st-places', 'aria-label': say('places') }, STEPS.map((step, index) => h('a', {
+        href: `#story-${step.id}`, 'data-step': step.id, title: say(`${step.id}.title`), 'aria-label': say(`${step.id}.title`), click: follow(step.id),
+      }, String(index + 1)))),
+      h('div', { class: 'st-body' },
+        h('div', { class: 'st-steps' }, STEPS.map((step) => nodes[step.id])),
+        h('div', { class: 'st-stage' }, h('div', { class: 'attn-figure' }, canvas, figure.nodes), h('p', { class: 'st-caption' }))));
+    root.dataset.state = 'ready';
+    watchSteps();
+    show(at);
+  }
+
+  // The step nearest the middle of what can be read is the one whose picture is shown.
+  let watcher = null;
+  function watchSteps() {
+    watcher?.disconnect();
+    watcher = new IntersectionObserver((entries) => {
+      const entered = entries.filter((entry) => entry.isIntersecting).at(-1)?.target.dataset.step;
+      if (!entered || entered === at) return;
+      show(entered);
+      emit('attn:step', { source, step: entered, push: false });
+    }, { rootMargin: innerWidth < 900 ? '-62% 0px -30% 0px' : '-40% 0px -55% 0px' });
+    Object.values(nodes).forEach((node) => watcher.observe(node));
+  }
+
+  // --- arriving: the story's own arrays and the window's photograph must be of the same picture
+
+  function join() {
+    if (!arrived || !photograph) return;
+    const [rows, cols] = arrived.value.facts.grid;
+    if (rows !== photograph.rows || cols !== photograph.cols || arrived.value.facts.key !== photograph.key) return;
+    data = storyData(arrived.value.facts, arrived.arrays, photograph, () => { pointed = true; redraw(); });
+    build();
+  }
+
+  async function load(value) {
+    const run = ++loads;
+    if (!value) return;
+    const arrays = await fetchArrays(value.arrays.url);
+    if (run !== loads || !root.isConnected) return;
+    arrived = { value, arrays };
+    join();
+  }
+
+  subscribe(root, 'photograph', (value) => {
+    photograph = value;
+    join();
+  });
+  on(root, 'attn:story', ({ step } = {}) => go(stepNamed(step)?.id ?? STEPS[0].id));
+  on(root, 'attn:goto', ({ step }) => { if (stepNamed(step)) go(step, { quick: true, tell: false }); });
+  onSpoken(root, async () => {
+    await loadTexts('story', 'statements');
+    if (data) build();
+  });
+  onLooks(root, redraw);
+  host.watch(() => load(host.value).catch(console.error));
+  load(host.value).catch(console.error);
+}
+
+function inSight(node) {
+  const { top, bottom } = node?.getBoundingClientRect() ?? { top: 0, bottom: -1 };
+  return bottom > 0 && top < innerHeight;
+}

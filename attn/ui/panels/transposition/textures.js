@@ -1,0 +1,32 @@
+// The pictures that the diagram is made of: real numbers of this photograph, as small canvases.
+import { colourise } from '../../web/colourise.js';
+import { colormap } from '../../web/colours.js';
+
+const UNIFORM_HIGH = 5; // × uniform at which a map's colour ends, as in the window
+
+function canvasOf(values, rows, cols, range, table) {
+  const canvas = Object.assign(document.createElement('canvas'), { width: cols, height: rows });
+  const pixels = new ImageData(cols, rows);
+  colourise(values, range, colormap(table), pixels.data);
+  canvas.getContext('2d').putImageData(pixels, 0, 0);
+  return canvas;
+}
+
+/** The slices of the cube (channels' maps), q, k and both maps: canvases, made once for a photograph. */
+export function texturesOf(value, arrays) {
+  const [rows, cols] = value.grid;
+  const slices = value.slices.map((_, i) =>
+    canvasOf(arrays.slices.subarray(i * rows * cols, (i + 1) * rows * cols), rows, cols, { low: 0, high: 255 }, 'viridis'));
+  const factor = (name) => canvasOf(arrays[name], ...value.factor, { low: -127, high: 127 }, 'diverging');
+  const map = (name, side) => {
+    const uniform = Float32Array.from(arrays[name], (code) => code / value.steps);
+    return { values: uniform, side, canvas: canvasOf(uniform, side, side, { low: 0, high: UNIFORM_HIGH }, 'viridis') };
+  };
+  return {
+    slices,
+    queries: factor('queries'),
+    keys: factor('keys'),
+    positions: map('positions', value.sides.positions),
+    channels: map('channels', value.sides.channels),
+  };
+}
