@@ -103,7 +103,7 @@ def test_the_query_is_the_same_in_every_picture(lab: Any, view: LabView) -> None
     assert (data(lab, LAB, "row"), data(lab, LAB, "col")) == content
     explorer = lab.locator(".attn-explorer")
     assert (int(explorer.get_attribute("data-row")), int(explorer.get_attribute("data-col"))) == content
-    lab.locator("[data-lane=without] canvas[tabindex]").focus()
+    lab.locator("[data-lane=without] canvas[data-view=before]").focus()
     lab.keyboard.press("ArrowDown" if content[0] < view.grid[0] - 1 else "ArrowUp")
     settle(lab)
     assert data(lab, LAB, "row") != content[0]
@@ -124,7 +124,7 @@ def test_the_maps_error_is_pythons(lab: Any, view: LabView) -> None:
 
 def test_each_press_is_a_new_permutation_with_the_same_verdicts(lab: Any) -> None:
     arrays: list[str] = []
-    lab.on("request", lambda request: arrays.append(request.url) if "lab.bin" in request.url else None)
+    lab.on("request", lambda request: arrays.append(request.url) if "lab.safetensors" in request.url else None)
     pictures = set()
     for seed in (1, 2):
         lab.get_by_role("button", name=text("en", "lab.shuffle")).click()
@@ -256,6 +256,6 @@ def test_small_screens_need_no_sideways_scrolling(app_url: str, open_page: Calla
     page.keyboard.press("Escape")
     open_lab(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.locator("[data-lane=without] canvas[tabindex]").tap(position={"x": 3, "y": 3})
+    page.locator("[data-lane=without] canvas[data-view=before]").tap(position={"x": 3, "y": 3})
     settle(page)
     assert (data(page, LAB, "row"), data(page, LAB, "col")) == (0, 0)

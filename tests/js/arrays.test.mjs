@@ -39,11 +39,19 @@ test('a fetch that comes short is tried once more, past the cache', async (conte
     calls.push(options.cache);
     return new Response(calls.length === 1 ? whole.subarray(0, 20) : whole);
   });
-  assert.deepEqual([...(await fetchArrays('x')).codes], [7, 0, 255]);
+  assert.deepEqual([...(await fetchArrays('short')).codes], [7, 0, 255]);
   assert.deepEqual(calls, [undefined, 'reload']);
 });
 
 test('a fetch that fails twice is an error', async (context) => {
   context.mock.method(globalThis, 'fetch', async () => new Response('', { status: 404 }));
   await assert.rejects(fetchArrays('x'), /404 x/);
+  await assert.rejects(fetchArrays('x'), /404 x/, 'and is asked for again');
+});
+
+test('what two panels ask for is fetched once', async (context) => {
+  const fetched = context.mock.method(globalThis, 'fetch', async () => new Response(gzipSync(fileOf())));
+  const [one, other] = await Promise.all([fetchArrays('shared'), fetchArrays('shared')]);
+  assert.equal(one, other);
+  assert.equal(fetched.mock.callCount(), 1);
 });

@@ -1,7 +1,7 @@
 // The channels' data in the browser.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { channelsCore as core } from '../../attn/ui/panels/channels/index.js';
+import { channelsModel, topPositions } from '../../attn/ui/panels/channels/model.js';
 
 const arrays = {
   features: Uint8Array.of(0, 10, 20, 255, 0, 5),
@@ -17,7 +17,7 @@ const arrays = {
   stats_cam_mean_after: Float32Array.of(7, 8),
   stats_cam_affine_b: Float32Array.of(1e-7, 0.5),
 };
-const model = core.channelsModel({ mechanisms: [{ name: 'se' }, { name: 'cam' }] }, arrays);
+const model = channelsModel({ mechanisms: [{ name: 'se' }, { name: 'cam' }] }, arrays);
 
 test('a gate scales, other mechanisms add what was sent', () => {
   assert.deepEqual([...model.after('se', 0)], [0, 1.25, 2.5]);
@@ -34,8 +34,8 @@ test('statistics before are shared, after belong to a mechanism, and rounding in
 
 test('top positions keep their distance and leave zeros out', () => {
   const values = [0, 9, 8, 0, 0, 0, 0, 7]; // 2 × 4
-  const top = core.topPositions(values, 4, 3, 1);
+  const top = topPositions(values, 4, 3, 1);
   assert.deepEqual(top, [{ row: 0, col: 1, value: 9 }, { row: 1, col: 3, value: 7 }]);
-  assert.deepEqual(core.topPositions(values, 4, 2, 0).map(({ value }) => value), [9, 8]);
-  assert.deepEqual(core.topPositions([0, 0, -1], 3, 2, 1), []);
+  assert.deepEqual(topPositions(values, 4, 2, 0).map(({ value }) => value), [9, 8]);
+  assert.deepEqual(topPositions([0, 0, -1], 3, 2, 1), []);
 });

@@ -13,7 +13,7 @@ test('a part is fetched once and in one language, another language when it is ch
   assert.equal(offerLanguages(['en', 'xx']), 'en');
   await loadTexts('lab');
   await loadTexts('lab');
-  assert.deepEqual(asked.sort(), ['en/lab', 'en/language']);
+  assert.deepEqual(asked.sort(), ['en/figure', 'en/lab', 'en/language']);
   assert.equal(t('lab.hello', { name: 'you' }), 'en: you');
   assert.equal(t('lab.hello'), 'en: {name}');
   const heard = [];
@@ -24,7 +24,7 @@ test('a part is fetched once and in one language, another language when it is ch
   await setLanguage('nowhere');
   assert.deepEqual(heard, [['xx', 'xx: du']]);
   assert.equal(language(), 'en');
-  assert.equal(asked.length, 4);
+  assert.equal(asked.length, 6);
 });
 
 test('texts that came with the page are not fetched', async (context) => {

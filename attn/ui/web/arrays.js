@@ -21,10 +21,20 @@ export function readSafetensors(buffer) {
   return arrays;
 }
 
-/** The arrays of a gzip file of safetensors, as `pack_arrays` writes them. */
+const KEPT = 4; // files
+const arriving = new Map(); // address → promise of arrays, the latest used last
+
+/** The arrays of a gzip file of safetensors, as `pack_arrays` writes them; two panels that ask share one answer. */
 export function fetchArrays(url) {
-  return fetchTwice(url, async (response) => {
-    const inflated = response.body.pipeThrough(new DecompressionStream('gzip'));
-    return readSafetensors(await new Response(inflated).arrayBuffer());
-  });
+  const here = arriving.get(url) ?? fetchTwice(url, inflate);
+  arriving.delete(url);
+  arriving.set(url, here);
+  here.catch(() => arriving.delete(url));
+  if (arriving.size > KEPT) arriving.delete(arriving.keys().next().value);
+  return here;
+}
+
+async function inflate(response) {
+  const inflated = response.body.pipeThrough(new DecompressionStream('gzip'));
+  return readSafetensors(await new Response(inflated).arrayBuffer());
 }

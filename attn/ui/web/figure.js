@@ -9,7 +9,8 @@
 //   place(item, size)          where a point is: [left, top, width, height]
 //   describe(item)             what is said of it
 //   start()                    optional: the point at which the keyboard begins
-//   point(item), pick(item)    optional: pointed at or walked to; clicked or Enter
+//   point(item, how)           optional: pointed at or walked to; how: "pointer" or "keyboard"
+//   pick(item)                 optional: clicked, or Enter
 //   data()                     optional: its numbers, columns [{key, values}], for a CSV file
 import { csvOf } from './numbers.js';
 import { h } from './reactive.js';
@@ -33,16 +34,17 @@ export function makeFigure(canvas, shown, { keys = true } = {}) {
 
   /** Draws at the screen's own resolution; nothing where the figure has no size, as in a closed tab. */
   function draw(size = measure(), colours = palette(canvas)) {
-    if (!size.width || !size.height) return;
+    if (!size.width || !size.height) return null;
     const density = window.devicePixelRatio || 1;
     canvas.width = Math.round(size.width * density);
     canvas.height = Math.round(size.height * density);
     const ctx = canvas.getContext('2d');
     ctx.scale(canvas.width / size.width, canvas.height / size.height);
     ctx.font = colours.font;
-    shown.draw(ctx, size, colours);
+    const scale = shown.draw(ctx, size, colours);
     canvas.setAttribute('aria-label', shown.name());
     refresh();
+    return scale;
   }
 
   /** What is said is said anew: the figure shows something else now. */
@@ -93,7 +95,7 @@ export function makeFigure(canvas, shown, { keys = true } = {}) {
     }
     const fresh = next !== item;
     const text = tell(next, { at });
-    if (fresh) shown.point?.(next);
+    if (fresh) shown.point?.(next, 'pointer');
     clearTimeout(resting);
     if (fresh) resting = setTimeout(() => { spoken.textContent = text; }, REST_MS);
   }
@@ -107,7 +109,7 @@ export function makeFigure(canvas, shown, { keys = true } = {}) {
     if (to !== null && count) {
       const next = order ? order[to] : to;
       spoken.textContent = tell(next, { framed: true });
-      shown.point?.(next);
+      shown.point?.(next, 'keyboard');
     } else if ((event.key === 'Enter' || event.key === ' ') && shown.pick && item !== null) shown.pick(item);
     else if (event.key === 'Escape' && item !== null) hide();
     else return;

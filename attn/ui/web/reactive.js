@@ -1,5 +1,7 @@
 // Small reactive helpers: pieces of a panel say what they depend on, and are written anew when it changes.
 
+const DRAWING_MS = 24;
+
 /** An element with attributes (functions are listeners, true an empty attribute) and children. */
 export function h(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -19,20 +21,37 @@ export const emphasised = (text) => text.split('**').map((part, i) => (i % 2 ? h
 export function reactive() {
   let pieces = []; // {on: names, write} or {on: names, picture: {measure, draw}}
   const changed = new Set();
+  const waiting = new Set(); // pictures to be drawn
   let frame = 0;
 
   const when = (on, write) => { pieces.push({ on, write }); };
   const picture = (on, it) => { pieces.push({ on, picture: it }); };
 
-  /** All words, then all sizes, then all pictures: asking for a size between two changes lays out the page anew. */
-  function flush() {
+  /**
+   * All words, then the pictures, a few milliseconds of them a frame: a panel has dozens. Resolves when all are drawn.
+   * Sizes are asked for together, for asking between two changes lays out the page anew.
+   */
+  async function flush() {
     cancelAnimationFrame(frame);
     const due = pieces.filter(({ on }) => changed.has('all') || on.some((name) => changed.has(name)));
     changed.clear();
     for (const { write } of due) write?.();
     const pictures = due.filter((piece) => piece.picture);
-    const sizes = pictures.map((piece) => piece.picture.measure());
-    pictures.forEach((piece, i) => piece.picture.draw(sizes[i]));
+    pictures.forEach((piece) => waiting.add(piece.picture));
+    await drawn();
+  }
+
+  async function drawn() {
+    while (waiting.size) {
+      const some = [...waiting];
+      const sizes = some.map((one) => one.measure());
+      const until = performance.now() + DRAWING_MS;
+      for (let i = 0; i < some.length && (i === 0 || performance.now() < until); i++) {
+        waiting.delete(some[i]);
+        some[i].draw(sizes[i]);
+      }
+      if (waiting.size) await new Promise((done) => { requestAnimationFrame(done); });
+    }
   }
 
   /** Notes what changed; it is shown with the next frame, once, however often it changed until then. */
@@ -47,6 +66,7 @@ export function reactive() {
     cancelAnimationFrame(frame);
     pieces = [];
     changed.clear();
+    waiting.clear();
   }
 
   /** A piece of text that is written anew whenever one of `on` changes. */

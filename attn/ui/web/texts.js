@@ -4,7 +4,7 @@ import { fetchJson } from './fetch.js';
 
 const FOLDER = '../../texts/'; // from this file, on disk as on the server
 const texts = {}; // language → key → text
-const parts = new Set(['language']); // what has been asked for, in any language
+const parts = new Set(['language', 'figure']); // what has been asked for, in any language
 const arriving = new Map(); // address → promise
 let offered = ['en'];
 let chosen = null;

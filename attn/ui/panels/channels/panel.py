@@ -21,7 +21,8 @@ from PIL import Image
 from attn.inspector import Inspection, MechanismResult
 from attn.measures.channels import channel_correlation, feature_effective_rank, median_defined
 from attn.mechanisms import MECHANISMS
-from attn.ui.component import cached_file, component_files, pack_arrays
+from attn.ui.component import cached_file, component_files, map_key, pack_arrays
+from attn.ui.panels.explorer.panel import encode_logits, logits_file
 
 Array = NDArray[np.float32]
 
@@ -40,7 +41,8 @@ CURVE_CHANNELS = (64, 128, 256, 512, 1024, 2048)
 class ChannelsView:
     """The value of `Channels`: one photograph's features and what every mechanism made of them.
 
-    image: (H, W, 3) uint8. features: (C, h, w). attention: (N, N), rows sum to 1. mechanisms: "spatial" first.
+    image: (H, W, 3) uint8. features: (C, h, w). attention: (N, N), rows sum to 1; queries, keys: (N, C) as in
+    `ExplorerView`. mechanisms: "spatial" first.
     """
 
     image: NDArray[np.uint8]
@@ -48,6 +50,8 @@ class ChannelsView:
     stride_px: int
     features: Array
     attention: Array
+    queries: Array
+    keys: Array
     mechanisms: tuple[MechanismResult, ...]
 
     @classmethod
@@ -59,15 +63,19 @@ class ChannelsView:
             stride_px=inspection.stride_px,
             features=inspection.features,
             attention=inspection.attention,
+            queries=inspection.queries,
+            keys=inspection.keys,
             mechanisms=tuple(result for result in inspection.mechanisms.values() if result.error is None),
         )
 
 
 class ChannelsData(GradioModel):
-    """What the browser receives: the photograph, the packed arrays and the plain numbers."""
+    """What the browser receives: the photograph, the packed arrays, the explorer's logits and the plain numbers."""
 
     image: FileData
     arrays: FileData
+    logits: FileData
+    key: str  # of the map, see `map_key`
     facts: dict[str, Any]
 
 
@@ -90,6 +98,8 @@ class Channels(gr.HTML):
         return ChannelsData(
             image=cached_file(photograph.getvalue(), "photograph.jpg", cache, "image/jpeg"),
             arrays=cached_file(data, "channels.safetensors.gz", cache, "application/gzip"),
+            logits=logits_file(encode_logits(value.queries, value.keys), cache),
+            key=map_key(value.queries, value.keys),
             facts=panel_facts(value),
         )
 
@@ -105,6 +115,7 @@ def panel_arrays(view: ChannelsView) -> dict[str, NDArray[Any]]:
     """Every array the browser draws, by name.
 
     Maps are uint8 with two float32 companions per row, ``NAME_low`` and ``NAME_step``: value = low + step · code.
+    ``attention`` is the map as a picture of at most MAX_MATRIX_SIDE a side (a query's own row is made from the logits).
     ``features`` and ``change_NAME`` (y − x of a mechanism without gates) are (C, positions of `maps_grid`);
     ``map_NAME`` is a channel map, ``sources_NAME``/``shares_NAME`` its largest entries per row; ``correlation_NAME``
     holds Pearson correlations with the channels in ``correlation_order``; ``stats_NAME_FIELD`` are `ChannelStats`;
@@ -115,7 +126,7 @@ def panel_arrays(view: ChannelsView) -> dict[str, NDArray[Any]]:
     features = view.features.astype(np.float32, copy=False)
     pool = map_pooling(features.shape)
     _put_rows(arrays, "features", pool_grid(features, pool).reshape(len(features), -1))
-    _put_rows(arrays, "attention", view.attention)
+    _put_rows(arrays, "attention", pool_matrix(view.attention, MAX_MATRIX_SIDE))
     arrays["query_difference"] = 0.5 * np.abs(view.attention - view.attention.mean(axis=0)).sum(axis=1)
     order = similarity_order(channel_correlation(features))
     arrays["correlation_order"] = order.astype(np.int16)
@@ -204,7 +215,7 @@ def pool_grid(maps: Array, pool: int) -> Array:
 
 
 def pool_matrix(matrix: NDArray[Any], side: int) -> Array:
-    """(C, C) averaged over blocks until no side is longer than ``side``."""
+    """(N, N) averaged over blocks until no side is longer than ``side``."""
     block = -(-len(matrix) // side)
     pooled = matrix if block == 1 else _pool_axis(_pool_axis(matrix, block, 0), block, 1)
     return pooled.astype(np.float32, copy=False)

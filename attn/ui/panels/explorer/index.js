@@ -3,6 +3,7 @@
 import { fetchArrays } from '../../web/arrays.js';
 import { clampCell, sameCell, sameSpot } from '../../web/cell.js';
 import { scaleOf } from '../../web/colourise.js';
+import { tellMap } from '../../web/current.js';
 import { fetchImage } from '../../web/fetch.js';
 import { makeFigure } from '../../web/figure.js';
 import { logitsFrom } from '../../web/logits.js';
@@ -290,6 +291,7 @@ export async function mount(element, host) {
     draw();
     root.dataset.state = 'ready';
     publish('photograph', state.data);
+    tellMap(value.key);
     // What follows the map, here and on the server, waits until it is painted.
     requestAnimationFrame(() => setTimeout(() => {
       tellQuery();

@@ -17,7 +17,7 @@ from gradio.data_classes import FileData, GradioModel
 from numpy.typing import NDArray
 from PIL import Image
 
-from attn.ui.component import cached_file, component_files, pack_arrays
+from attn.ui.component import cached_file, component_files, map_key, pack_arrays
 
 MAX_TEMPERATURE = 4.0
 # exp(-30) is 1e-13: a logit further below its row's largest adds nothing, even at the highest temperature.
@@ -79,6 +79,7 @@ class ExplorerData(GradioModel):
     message: str = ""
     image: FileData | None = None
     arrays: FileData | None = None
+    key: str = ""  # of the map, see `map_key`
     size: list[int] | None = None  # image width, height in pixels
     grid: list[int] | None = None  # rows, columns
     stride_px: float = 0.0
@@ -109,6 +110,12 @@ def encode_logits(queries: NDArray[np.float32], keys: NDArray[np.float32]) -> di
         "keys": np.rint(keys / key_scale).astype(np.int16),
         "key_scale": key_scale[:, 0],
     }
+
+
+def logits_file(arrays: Mapping[str, NDArray[Any]], cache: str) -> FileData:
+    """`encode_logits`'s arrays as a file for the browser: every panel that asks for the same logits gets the same."""
+    # Rounded logits hardly compress: storing them is 10 % larger and saves tens of milliseconds.
+    return cached_file(pack_arrays(arrays, level=0), "logits.safetensors.gz", cache, "application/gzip")
 
 
 def decode_logits(arrays: Mapping[str, NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[np.float32]:
@@ -172,12 +179,11 @@ class Explorer(gr.HTML):
         photograph = io.BytesIO()
         Image.fromarray(value.image).save(photograph, "JPEG", quality=92)
         arrays = encode_logits(value.queries, value.keys)
-        # Rounded logits hardly compress: storing them is 10 % larger and saves tens of milliseconds.
-        data = pack_arrays(arrays, level=0)
         return ExplorerData(
             state="ready",
             image=cached_file(photograph.getvalue(), "photograph.jpg", self.GRADIO_CACHE, "image/jpeg"),
-            arrays=cached_file(data, "logits.safetensors.gz", self.GRADIO_CACHE, "application/gzip"),
+            arrays=logits_file(arrays, self.GRADIO_CACHE),
+            key=map_key(value.queries, value.keys),
             size=[value.image.shape[1], value.image.shape[0]],
             grid=list(value.grid),
             stride_px=value.stride_px,

@@ -27,7 +27,7 @@ from attn.measures.shuffle import (
 )
 from attn.mechanisms.position import SinusoidalEncoding2d
 from attn.texts import load_texts
-from attn.ui.component import cached_file, component_files, pack_arrays
+from attn.ui.component import cached_file, component_files, map_key, pack_arrays
 
 STRENGTHS = tuple(step / 10 for step in range(21))  # × the encoding's own amplitude
 QUERIES_FOR_MEANS = 512
@@ -38,7 +38,7 @@ STATEMENTS = tuple(f"S{number}" for number in range(1, 11))
 class LabView:
     """The value of `Lab`: one photograph's shuffle test, and its attention at any strength of the encoding.
 
-    image: (H, W, 3) uint8. parts: queries and keys as lines in the strength.
+    image: (H, W, 3) uint8. parts: queries and keys as lines in the strength. key: of the map, see `map_key`.
     shuffles: "spatial" (the block without encoding), "spatial_position" (with it), then the channel mechanisms.
     entropy, distance_px: means over the queries at each of `STRENGTHS`; queries_measured says over how many.
     uniform_distance_px: the yardstick of the distance.
@@ -49,6 +49,7 @@ class LabView:
     grid: tuple[int, int]
     stride_px: int
     parts: EncodedQueries
+    key: str
     seed: int
     shuffles: dict[str, ShuffleResult]
     entropy: list[float]
@@ -88,6 +89,7 @@ def lab_view(inspection: Inspection, inspector: Inspector, seed: int = 0) -> Lab
         grid=inspection.grid,
         stride_px=inspection.stride_px,
         parts=parts,
+        key=map_key(inspection.queries, inspection.keys),
         seed=seed,
         shuffles=shuffles,
         entropy=entropy,
@@ -122,6 +124,7 @@ class LabData(GradioModel):
 
     image: FileData
     arrays: FileData
+    key: str
     facts: dict[str, Any]
 
 
@@ -150,6 +153,7 @@ class Lab(gr.HTML):
         return LabData(
             image=cached_file(photograph.getvalue(), "photograph.jpg", cache, "image/jpeg"),
             arrays=cached_file(data, "lab.safetensors.gz", cache, "application/gzip"),
+            key=value.key,
             facts=lab_facts(value),
         )
 

@@ -1,8 +1,9 @@
 // The guided tour: each step asks for a prediction, then drives the page and says what there is to see. Numbers come from
 // the server with the picture (tour_facts); what a step does to the page is in STEPS, what it says is in the texts.
 
-import { attn, attnCore } from '../../web/legacy.js';
-import { loadTexts } from '../../web/texts.js';
+import { readable as readableTo } from '../../web/numbers.js';
+import { emit, onSpoken } from '../../web/services.js';
+import { fillTexts, loadTexts, t } from '../../web/texts.js';
 
 export const tourCore = (() => {
   // right: the place of the right answer among the options; where: what to look at; show: what the page is told.
@@ -19,14 +20,7 @@ export const tourCore = (() => {
     { id: 'three', questions: [{ options: 2, right: 1 }, { options: 3, right: 1 }, { options: 4, right: 0 }], show: () => ({}) },
   ];
 
-  const SUPERSCRIPT = [...'⁰¹²³⁴⁵⁶⁷⁸⁹'];
-  function readable(value) {
-    if (value === null || value === undefined) return '–';
-    if (value === 0) return '0';
-    if (Math.abs(value) >= 1e-3) return String(Number(value.toPrecision(2)));
-    const [digits, power] = value.toExponential(0).split('e');
-    return `${digits} × 10⁻${[...String(-power)].map((c) => SUPERSCRIPT[c]).join('')}`;
-  }
+  const readable = (value) => readableTo(value, 2);
 
   // R² is read to three places; only what is 1 to rounding may say 1.
   function fit(value) {
@@ -86,7 +80,7 @@ export async function mount(element, host) {
   // --- what is said
 
   function sentence(key) {
-    return attn.t(key, tourCore.words(facts()));
+    return t(key, tourCore.words(facts()));
   }
 
   function option(text, pressed, choose) {
@@ -102,8 +96,8 @@ export async function mount(element, host) {
     const box = document.createElement('div');
     box.className = 'tour-options';
     box.append(
-      option(attn.t('tour.start.mine'), false, () => go(0)),
-      option(attn.t('tour.start.lion'), false, () => {
+      option(t('tour.start.mine'), false, () => go(0)),
+      option(t('tour.start.lion'), false, () => {
         tell({ example: 'lion', weights: 'trained', position: true });
         go(0);
       }),
@@ -147,9 +141,9 @@ export async function mount(element, host) {
 
   function fillReveal(reveal, key, chosen, right) {
     const verdict = document.createElement('b');
-    verdict.textContent = attn.t(chosen === null ? 'tour.verdict.unsure' : `tour.verdict.${chosen === right ? 'right' : 'other'}`);
+    verdict.textContent = t(chosen === null ? 'tour.verdict.unsure' : `tour.verdict.${chosen === right ? 'right' : 'other'}`);
     const said = document.createElement('p');
-    said.textContent = pending() ? attn.t('tour.measuring') : sentence(`${key}.reveal`);
+    said.textContent = pending() ? t('tour.measuring') : sentence(`${key}.reveal`);
     reveal.dataset.pending = pending();
     reveal.replaceChildren(verdict, said);
   }
@@ -160,26 +154,26 @@ export async function mount(element, host) {
   }
 
   function render() {
-    attn.fillTexts(root);
+    fillTexts(root);
     opener.setAttribute('aria-expanded', isOpen());
     root.dataset.step = at < 0 ? 'welcome' : step().id;
-    one('.tour-count').textContent = at < 0 ? '' : attn.t('tour.count', { step: at + 1, steps: STEPS.length });
+    one('.tour-count').textContent = at < 0 ? '' : t('tour.count', { step: at + 1, steps: STEPS.length });
     one('.tour-back').hidden = at < 0;
     next.hidden = at < 0;
     if (at < 0) {
-      title.textContent = attn.t('tour.welcome.title');
-      one('.tour-text').textContent = attn.t('tour.welcome.text');
+      title.textContent = t('tour.welcome.title');
+      one('.tour-text').textContent = t('tour.welcome.text');
       one('.tour-hint').textContent = '';
       welcome();
       return;
     }
     const { id, questions } = step();
-    title.textContent = attn.t(`tour.${id}.title`);
+    title.textContent = t(`tour.${id}.title`);
     one('.tour-text').textContent = sentence(`tour.${id}.ask`);
     list.replaceChildren(...questions.map(question));
-    next.textContent = attn.t(at === STEPS.length - 1 ? 'tour.done' : 'tour.next');
+    next.textContent = t(at === STEPS.length - 1 ? 'tour.done' : 'tour.next');
     next.disabled = !answered();
-    one('.tour-hint').textContent = answered() ? '' : attn.t('tour.predict');
+    one('.tour-hint').textContent = answered() ? '' : t('tour.predict');
   }
 
   const answered = () => step().questions.every((_, index) => answers[step().id]?.[index] !== undefined);
@@ -187,7 +181,7 @@ export async function mount(element, host) {
   // --- what is done to the page
 
   function tell(settings) {
-    attn.page?.set(settings);
+    window.attn.page?.set(settings);
   }
 
   function mark(target) {
@@ -220,7 +214,7 @@ export async function mount(element, host) {
     const now = settings(facts());
     if (Object.keys(now).length) tell(now);
     if (press && (await until(() => visible('.attn-lab[data-state=ready]'), 8000)) && current()) {
-      attn.emit('attn:lab', { shuffle: true });
+      emit('attn:lab', { shuffle: true });
     }
   }
 
@@ -241,7 +235,7 @@ export async function mount(element, host) {
     fillReveal(reveal, key, chosen, right);
     reveal.scrollIntoView({ block: 'nearest' });
     next.disabled = !answered();
-    one('.tour-hint').textContent = answered() ? '' : attn.t('tour.predict');
+    one('.tour-hint').textContent = answered() ? '' : t('tour.predict');
     if (first) show();
   }
 
@@ -292,7 +286,7 @@ export async function mount(element, host) {
     if (event.key === 'Escape' && isOpen() && !event.defaultPrevented && !document.querySelector('dialog[open]')) close();
   };
   document.addEventListener('keydown', onKey);
-  attn.on(root, 'attn:lang', render);
+  onSpoken(root, render);
   // New numbers: what is said is written again, the focus stays.
   host.watch(() => {
     const focused = list.contains(document.activeElement) ? document.activeElement : null;

@@ -1,0 +1,26 @@
+// What is still computing must not describe the map above it: a panel made for another map says so until its own come.
+import { emit, latest, on } from './services.js';
+import { h } from './reactive.js';
+import { t } from './texts.js';
+
+/** Tells every panel which map is shown: the key of its queries and keys. */
+export const tellMap = (key) => emit('attn:map', { key });
+
+/**
+ * Marks `root` with data-stale while the map shown is another than that of keyOf(); call the returned function when
+ * keyOf() has changed. Without any map on the page nothing is stale.
+ */
+export function markStale(root, keyOf) {
+  const note = h('p', { class: 'attn-stale', role: 'status' });
+  const check = () => {
+    const map = latest('attn:map');
+    const key = keyOf();
+    const stale = Boolean(map?.key && key && map.key !== key);
+    root.toggleAttribute('data-stale', stale);
+    note.textContent = stale ? t('figure.computing') : '';
+    if (stale && note.parentElement !== root) root.prepend(note);
+    if (!stale) note.remove();
+  };
+  on(root, 'attn:map', check);
+  return check;
+}
