@@ -1,5 +1,6 @@
 """Pretrained networks cut at a stage: photograph in, feature map out."""
 
+from attn.stems.own_gates import GATED_NETWORKS, GatedNetwork, OwnGate, own_gates
 from attn.stems.resnet import (
     BUNDLED_STAGES,
     DETAILS,
@@ -20,14 +21,18 @@ from attn.stems.resnet import (
 __all__ = [
     "BUNDLED_STAGES",
     "DETAILS",
+    "GATED_NETWORKS",
     "MEAN",
     "STAGES",
     "STD",
     "STEMS",
+    "GatedNetwork",
     "GridTooLarge",
+    "OwnGate",
     "ResNetStem",
     "StemUnavailable",
     "dilate",
+    "own_gates",
     "stride_px",
     "to_image",
     "to_tensor",

@@ -139,7 +139,7 @@ class ResNetStem(nn.Module):
         self.std = STD
         with torch.device("meta"):
             self.layers = trunk(BUNDLED_ARCHITECTURE if name == "bundled" else name, stage)
-        _load(self.layers, _bundled_weights() if name == "bundled" else _torchvision_weights(name), name)
+        load_weights(self.layers, _bundled_weights() if name == "bundled" else torchvision_weights(name), name)
         self.eval()
         _fold_batch_norms(self.layers)
         if detail == "finest":
@@ -229,7 +229,7 @@ def _bundled_weights() -> dict[str, Tensor]:
         raise StemUnavailable(error.key, **error.values) from error
 
 
-def _torchvision_weights(name: str) -> Mapping[str, Tensor]:
+def torchvision_weights(name: str) -> Mapping[str, Tensor]:
     weights = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
     try:
@@ -260,8 +260,8 @@ def _reason(error: Exception) -> str:
     return str(getattr(reason, "strerror", None) or reason)
 
 
-def _load(layers: nn.Module, weights: Mapping[str, Tensor], name: str) -> None:
-    """Fills `layers`, built on the meta device, with the matching `weights` as float32."""
+def load_weights(layers: nn.Module, weights: Mapping[str, Tensor], name: str) -> None:
+    """Fills `layers`, built without numbers, with the matching `weights` as float32."""
     needed = {key: tensor for key, tensor in layers.state_dict().items() if not key.endswith("num_batches_tracked")}
     for key, tensor in needed.items():
         if key not in weights or weights[key].shape != tensor.shape:
