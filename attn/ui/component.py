@@ -8,7 +8,6 @@ the host; a notebook or a file without Gradio gives another.
 """
 
 import gzip
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -84,17 +83,6 @@ def pack_arrays(arrays: Mapping[str, NDArray[Any]], level: int = 1) -> bytes:
             raise ValueError(f"expected one of {', '.join(readable)} for {name!r}, got {array.dtype.name}")
     data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
     return gzip.compress(data, compresslevel=level, mtime=0)
-
-
-def map_key(queries: NDArray[Any], keys: NDArray[Any]) -> str:
-    """A name for the attention map of these queries and keys.
-
-    Panels that come later carry the key of the map they describe, so that none describes another by mistake.
-    """
-    digest = hashlib.blake2b(digest_size=8)
-    for array in (queries, keys):
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
 
 
 def cached_file(data: bytes, name: str, cache: str, mime_type: str) -> FileData:

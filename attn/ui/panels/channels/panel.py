@@ -21,7 +21,7 @@ from PIL import Image
 from attn.inspector import Inspection, MechanismResult
 from attn.measures.channels import channel_correlation, feature_effective_rank, median_defined
 from attn.mechanisms import MECHANISMS
-from attn.ui.component import cached_file, component_files, map_key, pack_arrays
+from attn.ui.component import cached_file, component_files, pack_arrays
 from attn.ui.panels.explorer.panel import encode_logits, logits_file
 
 Array = NDArray[np.float32]
@@ -42,7 +42,7 @@ class ChannelsView:
     """The value of `Channels`: one photograph's features and what every mechanism made of them.
 
     image: (H, W, 3) uint8. features: (C, h, w). attention: (N, N), rows sum to 1; queries, keys: (N, C) as in
-    `ExplorerView`. mechanisms: "spatial" first.
+    `ExplorerView`. mechanisms: "spatial" first. key: see `Encoding.key`.
     """
 
     image: NDArray[np.uint8]
@@ -53,6 +53,7 @@ class ChannelsView:
     queries: Array
     keys: Array
     mechanisms: tuple[MechanismResult, ...]
+    key: str = ""
 
     @classmethod
     def from_inspection(cls, inspection: Inspection) -> ChannelsView:
@@ -66,6 +67,7 @@ class ChannelsView:
             queries=inspection.queries,
             keys=inspection.keys,
             mechanisms=tuple(result for result in inspection.mechanisms.values() if result.error is None),
+            key=inspection.key,
         )
 
 
@@ -75,7 +77,7 @@ class ChannelsData(GradioModel):
     image: FileData
     arrays: FileData
     logits: FileData
-    key: str  # of the map, see `map_key`
+    key: str  # see `Encoding.key`
     facts: dict[str, Any]
 
 
@@ -99,7 +101,7 @@ class Channels(gr.HTML):
             image=cached_file(photograph.getvalue(), "photograph.jpg", cache, "image/jpeg"),
             arrays=cached_file(data, "channels.safetensors.gz", cache, "application/gzip"),
             logits=logits_file(encode_logits(value.queries, value.keys), cache),
-            key=map_key(value.queries, value.keys),
+            key=value.key,
             facts=panel_facts(value),
         )
 

@@ -17,7 +17,7 @@ from gradio.data_classes import FileData, GradioModel
 from numpy.typing import NDArray
 from PIL import Image
 
-from attn.ui.component import cached_file, component_files, map_key, pack_arrays
+from attn.ui.component import cached_file, component_files, pack_arrays
 
 MAX_TEMPERATURE = 4.0
 # exp(-30) is 1e-13: a logit further below its row's largest adds nothing, even at the highest temperature.
@@ -79,7 +79,6 @@ class ExplorerData(GradioModel):
     message: str = ""
     image: FileData | None = None
     arrays: FileData | None = None
-    key: str = ""  # of the map, see `map_key`
     size: list[int] | None = None  # image width, height in pixels
     grid: list[int] | None = None  # rows, columns
     stride_px: float = 0.0
@@ -183,7 +182,6 @@ class Explorer(gr.HTML):
             state="ready",
             image=cached_file(photograph.getvalue(), "photograph.jpg", self.GRADIO_CACHE, "image/jpeg"),
             arrays=logits_file(arrays, self.GRADIO_CACHE),
-            key=map_key(value.queries, value.keys),
             size=[value.image.shape[1], value.image.shape[0]],
             grid=list(value.grid),
             stride_px=value.stride_px,

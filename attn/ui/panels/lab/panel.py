@@ -27,7 +27,7 @@ from attn.measures.shuffle import (
 )
 from attn.mechanisms.position import SinusoidalEncoding2d
 from attn.texts import load_texts
-from attn.ui.component import cached_file, component_files, map_key, pack_arrays
+from attn.ui.component import cached_file, component_files, pack_arrays
 
 STRENGTHS = tuple(step / 10 for step in range(21))  # × the encoding's own amplitude
 QUERIES_FOR_MEANS = 512
@@ -38,7 +38,7 @@ STATEMENTS = tuple(f"S{number}" for number in range(1, 11))
 class LabView:
     """The value of `Lab`: one photograph's shuffle test, and its attention at any strength of the encoding.
 
-    image: (H, W, 3) uint8. parts: queries and keys as lines in the strength. key: of the map, see `map_key`.
+    image: (H, W, 3) uint8. parts: queries and keys as lines in the strength. key: see `Encoding.key`.
     shuffles: "spatial" (the block without encoding), "spatial_position" (with it), then the channel mechanisms.
     entropy, distance_px: means over the queries at each of `STRENGTHS`; queries_measured says over how many.
     uniform_distance_px: the yardstick of the distance.
@@ -89,7 +89,7 @@ def lab_view(inspection: Inspection, inspector: Inspector, seed: int = 0) -> Lab
         grid=inspection.grid,
         stride_px=inspection.stride_px,
         parts=parts,
-        key=map_key(inspection.queries, inspection.keys),
+        key=inspection.key,
         seed=seed,
         shuffles=shuffles,
         entropy=entropy,
