@@ -29,7 +29,7 @@ DESCRIPTION = "See where attention looks, and which channels it weighs."
 FIGURES = (".png", ".svg", ".pdf")
 OUTPUTS = (*FIGURES, ".npz", ".csv")
 # Flags of one kind of use, by their names in the parsed arguments: the other kind refuses them.
-_OF_A_FILE = ("output", "weights", "seed", "file")
+_OF_A_FILE = ("output", "weights", "seed", "file", "file_block")
 _OF_THE_PAGE = ("host", "port", "max_waiting", "replica", "mcp")
 
 
@@ -83,7 +83,7 @@ def write_file(args: argparse.Namespace) -> Path:
     output: Path = getattr(args, "output", None) or Path(Path(args.photograph).stem + OUTPUTS[0])
     if output.suffix.lower() not in OUTPUTS:
         raise ValueError(f"expected an output of {', '.join(OUTPUTS)}, got {output.name!r}")
-    options = _given(args, "stem", "stage", "weights", "seed", "file")
+    options = _given(args, "stem", "stage", "weights", "seed", "file", "file_block")
     inspection = Inspector(**options).inspect(args.photograph, **_given(args, "longest_side"))
     output.write_bytes(_contents(inspection, output.suffix.lower()))
     return output
@@ -112,7 +112,10 @@ def _parser(*, photographs: bool) -> argparse.ArgumentParser:
         files.add_argument("-o", "--output", type=Path, help=f"one of {', '.join(OUTPUTS)} (default: NAME{OUTPUTS[0]})")
         files.add_argument("--weights", choices=SOURCES, help="of the AttnBlock")
         files.add_argument("--seed", type=int, help="of random weights")
-        files.add_argument("--file", type=Path, help="safetensors with an AttnBlock, for --weights file")
+        files.add_argument("--file", type=Path, help="safetensors of a published layout, for --weights file")
+        files.add_argument(
+            "--file-block", help="which of the file's blocks, by its name; the only one that fits is taken"
+        )
     parser.add_argument("--stem", choices=STEMS, help="network; the page opens with it")
     parser.add_argument("--stage", choices=STAGES, help="stage the network is cut at")
     parser.add_argument("--longest-side", type=int, help="pixels the photograph is scaled to")

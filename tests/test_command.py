@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from gradio.media import get_image
 from PIL import Image
+from safetensors.torch import save_file
 
 from attn import Inspector, __version__
 from attn.command import main, parse_settings
 from attn.stems import STEMS
 from tests.conftest import ROOT
+from tests.corpus import block_tensors
 
 CHEETAH = get_image("cheetah.jpg")
 
@@ -69,6 +71,18 @@ def test_what_cannot_be_done_is_a_sentence(
     assert left.value.code in (1, 2)
     assert sentence in said
     assert "Traceback" not in said
+
+
+def test_one_of_several_blocks_of_a_weights_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = tmp_path / "two.safetensors"
+    save_file(block_tensors(256, "encoder.mid.attn_1.") | block_tensors(256, "decoder.mid.attn_1."), weights)
+    output = tmp_path / "numbers.csv"
+    flags = [str(CHEETAH), "-o", str(output), "--longest-side", "128", "--weights", "file", "--file", str(weights)]
+    with pytest.raises(SystemExit):
+        main(flags)
+    assert "please choose one: decoder.mid.attn_1 (256), encoder.mid.attn_1 (256)." in capsys.readouterr().err
+    main([*flags, "--file-block", "decoder.mid.attn_1"])
+    assert output.exists()
 
 
 def test_the_version_stands_once(capsys: pytest.CaptureFixture[str]) -> None:

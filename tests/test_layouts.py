@@ -25,7 +25,7 @@ from torchvision.ops import SqueezeExcitation
 from attn import Inspector
 from attn.bundled import WEIGHTS_DIR
 from attn.checkpoints import WeightsError, build_attention, list_blocks
-from attn.checkpoints.files import MAX_HEADER_BYTES
+from attn.checkpoints.files import MAX_HEADER_BYTES, MAX_TENSORS
 from attn.checkpoints.fits import places, stage_widths
 from attn.checkpoints.modules import read_block
 from attn.mechanisms.position import SinusoidalEncoding2d
@@ -639,18 +639,22 @@ class TestBounds:
         assert tracemalloc.get_traced_memory()[1] < 4e6
         tracemalloc.stop()
 
-    def test_many_names_are_read_in_bounded_time_and_number(self, tmp_path: Path) -> None:
-        path = tmp_path / "mine.safetensors"
-        header = {
-            f"b{i}.{layer}.{kind}": {"dtype": "F32", "shape": [0, 0], "data_offsets": [0, 0]}
-            for i in range(1500)
-            for layer in ("norm", "q", "k", "v", "proj_out")
-            for kind in ("weight", "bias")
-        }
+    def hollow(self, path: Path, names: list[str]) -> Path:
+        """A file that names many tensors of no numbers."""
+        header = {name: {"dtype": "F32", "shape": [0, 0], "data_offsets": [0, 0]} for name in names}
         words = json.dumps(header).encode()
         assert len(words) < MAX_HEADER_BYTES
         path.write_bytes(struct.pack("<Q", len(words)) + words)
+        return path
+
+    def test_many_blocks(self, tmp_path: Path) -> None:
+        names = [f"b{i}.{name}" for i in range(1500) for name in corpus.block_tensors(32)]
         with pytest.raises(WeightsError, match="holds more than 1024 attention blocks"):
+            list_blocks(self.hollow(tmp_path / "mine.safetensors", names))
+
+    def test_many_tensors(self, tmp_path: Path) -> None:
+        path = self.hollow(tmp_path / "mine.safetensors", [f"b{i}.q.weight" for i in range(MAX_TENSORS + 1)])
+        with pytest.raises(WeightsError, match="holds 20001 tensors; at most 20000 are looked through"):
             list_blocks(path)
 
     def test_names_are_cut_in_sentences(self, tmp_path: Path) -> None:

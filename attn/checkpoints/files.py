@@ -15,6 +15,8 @@ from attn.errors import PlainError
 # Headers and indices of real checkpoints stay far below this; reading one costs several times its size.
 MAX_HEADER_BYTES = 8 * 2**20
 MAX_CONFIG_BYTES = 2**16
+# The largest published models have a few thousand; looking through a file takes time in proportion to it.
+MAX_TENSORS = 20_000
 INDEX = ".safetensors.index.json"
 # safetensors' name → what people call it; nothing else is read (integers, 4 bits, block scales).
 DTYPES = {
@@ -49,6 +51,8 @@ class TensorFile:
         self._open: dict[Path, Any] = {}
         if shards is None:
             shards = dict.fromkeys(self._file(path).keys(), path)
+        if len(shards) > MAX_TENSORS:
+            raise WeightsError("reasons.weights.tensors", name=self.name, count=len(shards), limit=MAX_TENSORS)
         self._shards = shards
         self.names = shards.keys()
         self.metadata: dict[str, str] = {}
