@@ -160,7 +160,7 @@ def time_uploads(driver: Any, app: App, echo: App, rounds: int) -> tuple[list[fl
     page, other = driver.new_page(), driver.new_page()
     page.goto(app.url)
     page.wait_for_selector("#explorer [data-state=ready]", timeout=120_000)
-    page.wait_for_selector(".attn-channels[data-state=ready]", timeout=120_000)
+    page.wait_for_selector(".attn-channel-lane[data-state=ready]", timeout=120_000)
     other.goto(echo.url)
     other.wait_for_selector("input[type=file]", state="attached")
     with tempfile.TemporaryDirectory() as folder:

@@ -317,7 +317,7 @@ def test_read_takes_the_explorers_view():
         ({"temperature": float("nan")}, r"expected a temperature of 0.25 to 4, got nan"),
         ({"share": 1}, r"expected a share from 0 to below 1, got 1"),
         ({"scale": "map"}, r"expected a scale of uniform, linear, log, got 'map'"),
-        ({"colormap": ["jet"]}, r"expected a colormap of viridis, magma, cividis, grey, got \['jet'\]"),
+        ({"colormap": ["jet"]}, r"expected a colormap of light, viridis, magma, cividis, grey, got \['jet'\]"),
         ({"opacity": float("nan")}, r"expected an opacity of 0 to 1, got nan"),
         ({"pins": 3}, r"expected a view of the explorer"),
         ({"cell": [1, 2, 3]}, r"too many values to unpack"),

@@ -143,7 +143,7 @@ def test_a_page_outlives_its_server(chromium: Any) -> None:
     with app_process(port=port) as (url, process):
         page.goto(f"{url}?example=cheetah")
         page.wait_for_selector(f"{PAGE_OPEN}[data-cols='40']")
-        page.wait_for_selector(".attn-channels[data-state=ready]")
+        page.wait_for_selector(".attn-channel-lane[data-state=ready]")
         canvas = page.locator("#explorer .ax-stage canvas")
         canvas.click(position={"x": 50, "y": 60})
         page.wait_for_function("() => location.search.includes('view=')")

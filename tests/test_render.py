@@ -75,6 +75,24 @@ def test_overlay_of_a_size_the_grid_does_not_divide():
     assert (shown[40, 61] == color("viridis", 0.2)).all()
 
 
+def test_light_leaves_the_photograph_and_dims_the_rest():
+    image = np.zeros((4, 4, 3), np.uint8)
+    image[...] = (200, 100, 50)
+    attention = np.array([1.0, 0, 0, 0])  # 4 × uniform at the first of 2 × 2 positions, nothing elsewhere
+    lit = overlay(image, attention, (2, 2), scale="linear", colormap="light")
+    dim = round(0.45 * (0.299 * 200 + 0.587 * 100 + 0.114 * 50))
+    assert (lit[2:, 2:] == dim).all()
+    assert (lit[0, 0] >= image[0, 0]).all()
+    shown = overlay(image, attention, (2, 2), scale="linear", colormap="light", mask=np.zeros(4, bool))
+    assert (shown == dim).all()
+
+
+def test_light_on_black_is_seen():
+    black = np.zeros((12, 12, 3), np.uint8)
+    lit = overlay(black, np.full(144, 5 / 144), (12, 12), colormap="light", smooth=True)
+    assert lit.min() > 10
+
+
 def test_smooth_overlay_moves_along_the_colormap():
     # Two positions, 0 and 2 × uniform: halfway between their centres lies 1, which is the colormap's middle, not the
     # mean of its two end colours.
@@ -141,7 +159,7 @@ def test_input_errors():
         overlay(picture(), np.ones(4) / 4, GRID)
     with pytest.raises(ValueError, match=r"expected a scale of uniform, linear, log, got 'map'"):
         overlay(picture(), ROW, GRID, scale="map")
-    with pytest.raises(ValueError, match=r"expected a colormap of viridis, magma, cividis, grey, got 'jet'"):
+    with pytest.raises(ValueError, match=r"expected a colormap of light, viridis, magma, cividis, grey, got 'jet'"):
         overlay(picture(), ROW, GRID, colormap="jet")
     with pytest.raises(ValueError, match=r"expected an alpha of 0 to 1, got 2"):
         overlay(picture(), ROW, GRID, alpha=2)

@@ -124,7 +124,7 @@ def test_the_page_works_through_the_balancer(replicas: tuple[str, Path], chromiu
     page.on("response", lambda reply: failed.append(f"{reply.status} {reply.url}") if reply.status >= 400 else None)
     page.goto(url)
     page.wait_for_selector(".attn-explorer[data-state=ready]", timeout=180_000)
-    page.wait_for_selector(".attn-channels[data-state=ready]", timeout=180_000)
+    page.wait_for_selector(".attn-channel-lane[data-state=ready]", timeout=180_000)
     page.locator("input[type=file]").first.set_input_files(tmp_path / "eleven.png")
     page.wait_for_selector(".attn-explorer[data-rows='30'][data-cols='40']", timeout=180_000)
     page.get_by_label("Random").check()

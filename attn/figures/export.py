@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 DIRECTIONS = ("row", "column", "average", "own")
 MAX_PINS = 6
 TEMPERATURES = (0.25, 4.0)
+FEWEST_SMOOTHED = 12  # positions a side, as in the explorer
 
 # The words of a figure. A figure is made in a language only where a font for it is found.
 TEXTS: dict[str, dict[str, str]] = {
@@ -107,6 +108,7 @@ class MapView:
     pins: up to six queries. compare: two indices into them, or empty.
     direction: "row" attends to, "column" is attended by, "average" over all queries, "own" the row minus that average.
     fixed: with the "linear" scale, one range for all pins.
+    smooth: between positions; None where the grid is fine enough for it, see `smooth_on`.
     share: colour only the positions that hold this share of the attention; 0 colours all.
     """
 
@@ -117,8 +119,8 @@ class MapView:
     scale: render.Scale = "uniform"
     fixed: bool = False
     temperature: float = 1.0
-    smooth: bool = False
-    colormap: str = "viridis"
+    smooth: bool | None = None
+    colormap: str = render.LIGHT
     share: float = 0.0
     opacity: float = 0.65
 
@@ -143,6 +145,10 @@ class MapView:
             raise ValueError(f"expected a view of the explorer, got {dict(values)}") from error
         view.check(grid)
         return view
+
+    def smooth_on(self, grid: tuple[int, int]) -> bool:
+        """Whether a map of this grid is smoothed: between the far positions of a coarse one nothing is known."""
+        return min(grid) >= FEWEST_SMOOTHED if self.smooth is None else self.smooth
 
     def check(self, grid: tuple[int, int]) -> None:
         """ValueError where the view does not fit the grid or a value is out of its range."""
@@ -188,7 +194,7 @@ def view_figure(inspection: Inspection, view: MapView | None = None, *, language
         scale=view.scale,
         colormap=view.colormap,
         alpha=view.opacity,
-        smooth=view.smooth,
+        smooth=view.smooth_on(inspection.grid),
         value_range=(0, peak) if view.fixed and view.scale == "linear" else None,
         difference=(compare[0], compare[1]) if compare else None,
         caption=_caption(inspection, view, texts),

@@ -17,7 +17,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, LogNorm, Normalize
+from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.image import AxesImage
@@ -37,7 +37,11 @@ Range = tuple[float, float]
 SCALES: tuple[Scale, ...] = ("uniform", "linear", "log")
 # In × uniform. The same for every map, so that maps compare and a flat one looks flat.
 UNIFORM_RANGE, LOG_RANGE = (0.0, 5.0), (0.01, 100.0)
-COLORMAPS = ("viridis", "magma", "cividis", "grey")
+# "light" is no colour map: the photograph itself, lit by the map. The others are matplotlib's.
+LIGHT = "light"
+COLORMAPS = (LIGHT, "viridis", "magma", "cividis", "grey")
+# As in the explorer (light.js): brightness of the unlit photograph, the warmth of the light, the tone its bar shows.
+_DIM, _WARM, _TONE = 0.45, 0.2 * np.array([255, 190, 90]) / 255, np.array([208, 164, 116], np.uint8)
 DIVERGING = "RdBu_r"
 FORMATS = ("png", "svg", "pdf")
 # As in the explorer: after Okabe & Ito's palette for colour-blind readers, light enough for a black number.
@@ -117,14 +121,17 @@ def overlay(
         attention_row: (N,) over the (h, w) ``grid``.
         scale: "uniform" colours from 0 to 5 × uniform and "log" from 0.01 to 100, whatever the map; "linear" from 0 to
             the map's own peak. Values beyond take the last colour.
-        colormap: one of `COLORMAPS`.
-        alpha: 0 shows the picture alone, 1 the map alone.
-        smooth: bilinear between the centres of positions; otherwise one even square a position.
+        colormap: one of `COLORMAPS`. "light" covers nothing: the photograph is grey and dim where the scale begins and
+            in its own colours where it ends.
+        alpha: of a colour map's; 0 shows the picture alone, 1 the map alone.
+        smooth: between the centres of positions; otherwise one even square a position.
         value_range: (low, high) in × uniform, in place of the scale's own.
         mask: (N,), True where the map is shown; None shows all.
     """
     values = _times_uniform(attention_row, grid)
     norm = value_norm(values, scale, value_range=value_range)
+    if colormap == LIGHT:
+        return _lit(image, values, norm, smooth, mask)
     return _blend(image, values, norm, _colormap(colormap), alpha, smooth, mask)
 
 
@@ -261,7 +268,11 @@ def figure(
         cmap = matplotlib.colormaps[DIVERGING] if m.signed else main
         row, col = m.query or ("–", "–")
         title = m.title or texts["query"].format(number=number, row=row, col=col)
-        ax = add_panel(number, _blend(backdrop, values, norm, cmap, alpha, smooth, m.mask), title, notes[index])
+        if colormap == LIGHT and not m.signed:
+            picture = _lit(image, values, norm, smooth, m.mask)
+        else:
+            picture = _blend(backdrop, values, norm, cmap, alpha, smooth, m.mask)
+        ax = add_panel(number, picture, title, notes[index])
         add_bar(number, values, norm, cmap, texts["signed" if m.signed else scale], 0.0 if m.signed else 1.0)
         for query, color in marks[index:number] or [marks[i] for i in difference or ()]:
             if query is not None:
@@ -328,6 +339,9 @@ def _characters() -> frozenset[int]:
 def _colormap(name: str) -> Colormap:
     if name not in COLORMAPS:
         raise ValueError(f"expected a colormap of {', '.join(COLORMAPS)}, got {name!r}")
+    if name == LIGHT:
+        ends = (_light(_TONE[None, None], np.full((1, 1), level))[0, 0] / 255 for level in (0.0, 1.0))
+        return LinearSegmentedColormap.from_list(LIGHT, list(ends))
     return matplotlib.colormaps[name]
 
 
@@ -350,8 +364,7 @@ def _blend(
     mask: Mask | None = None,
 ) -> Picture:
     """The colours of (h, w) ``values`` over the image, where ``mask`` (N,) lets them be seen."""
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"expected an image (H, W, 3) of uint8, got {image.shape} of {image.dtype}")
+    _check_image(image)
     if not 0 <= alpha <= 1:
         raise ValueError(f"expected an alpha of 0 to 1, got {alpha}")
     seen = np.ones(values.shape) if mask is None else np.asarray(mask, dtype=np.float64).reshape(values.shape)
@@ -359,6 +372,34 @@ def _blend(
     shades = _enlarge(np.asarray(norm(values)), image.shape[:2], smooth)
     weight = alpha * _enlarge(seen, image.shape[:2], smooth)[..., None]
     return np.rint((1 - weight) * image + weight * 255 * cmap(shades)[..., :3]).astype(np.uint8)
+
+
+def _lit(image: Picture, values: Row, norm: Normalize, smooth: bool, mask: Mask | None = None) -> Picture:
+    """The image under the light of (h, w) ``values``, where ``mask`` (N,) lets them be seen."""
+    _check_image(image)
+    levels = np.nan_to_num(np.asarray(norm(values), dtype=np.float64)).clip(0, 1)
+    if mask is not None:
+        levels = levels * np.asarray(mask).reshape(values.shape)
+    if smooth:
+        enlarged = Image.fromarray(levels.astype(np.float32)).resize(image.shape[1::-1], Image.Resampling.BICUBIC)
+        levels = np.asarray(enlarged).clip(0, 1)
+    else:
+        levels = _enlarge(levels, image.shape[:2], smooth=False)
+    return np.rint(_light(image, levels)).astype(np.uint8)
+
+
+def _light(image: Picture, levels: Row) -> NDArray[np.float64]:
+    """Pixels (H, W, 3) under levels (H, W) of light, 0 … 1: grey and dim without, their own colours and warm with."""
+    own = image.astype(np.float64)
+    dim = _DIM * (own @ [0.299, 0.587, 0.114])[..., None]
+    bright = own + _WARM * (255 - own)
+    result: NDArray[np.float64] = dim + levels[..., None] * (bright - dim)
+    return result
+
+
+def _check_image(image: Picture) -> None:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"expected an image (H, W, 3) of uint8, got {image.shape} of {image.dtype}")
 
 
 def _enlarge(values: Row, size: tuple[int, int], smooth: bool) -> Row:

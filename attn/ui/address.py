@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -10,7 +11,6 @@ import gradio as gr
 from attn.errors import PlainError
 from attn.texts import text
 from attn.ui.answers import explorer_view
-from attn.ui.component import component_files
 from attn.ui.controls import Controls, known_language
 from attn.ui.examples import EXAMPLES
 
@@ -27,32 +27,16 @@ LINKED = {
 }
 
 
-class Bridge(gr.HTML):
-    """The page's own script: keeps the address in step with the view, copies it, and lets the tour set controls.
-
-    Its value is what the address holds beside the explorer's view; `.command(...)` carries what the tour asks for.
-    """
-
-    def __init__(self, value: dict[str, Any] | None = None, **arguments: Any) -> None:
-        super().__init__(value, apply_default_css=False, **component_files("page", ["command", "tab"]), **arguments)
-
-    def postprocess(self, value: Any) -> Any:
-        """The value as it is: gr.HTML expects a string."""
-        return value
-
-    def api_info(self) -> dict[str, Any]:
-        """The JSON schema of the value (gr.HTML says "string")."""
-        return {"type": "object"}
-
-
 def address_of(controls: Controls) -> dict[str, Any]:
     """What a share link holds of the controls.
 
     Weights are those shown; the encoding's switch is as it stands, though weights without one do not use it.
+    ``photograph`` is in no link: it tells two uploads apart (the folder of Gradio's cache is named after the content).
     """
     shown = replace(controls, weights=controls.settled().weights)
     values = {name: getattr(shown, control) for name, control in LINKED.items()}
-    return {name: int(value) if isinstance(value, bool) else value for name, value in values.items()}
+    values = {name: int(value) if isinstance(value, bool) else value for name, value in values.items()}
+    return {**values, "photograph": Path(controls.photograph or "").parent.name}
 
 
 def controls_asked_for(asked: Mapping[str, Any], now: Controls) -> Controls:
@@ -81,7 +65,7 @@ def restore(opening: Controls, language: str, asked: Mapping[str, str]) -> list[
     """
     opening = replace(opening, language=known_language(language))
     unchanged = [opening.language, *[gr.skip()] * (len(opening.values()) + 2)]
-    if not set(asked) & {"view", *LINKED}:
+    if not set(asked) & set(LINKED):
         return unchanged
     try:
         controls = controls_asked_for(asked, opening)
@@ -90,7 +74,8 @@ def restore(opening: Controls, language: str, asked: Mapping[str, str]) -> list[
         # Gradio shows no message for an event of the page's loading.
         reason = error.sentence(opening.language)
         notice = text(opening.language, "page.share.broken", reason=reason)
-        return [*unchanged[:-1], gr.update(value=notice, visible=True)]
+        # The explorer waits for what the link asks for.
+        return [*unchanged[:-3], explorer_view(opening), gr.skip(), gr.update(value=notice, visible=True)]
     notice = "" if "example" in asked else text(opening.language, "page.share.no_picture")
     return [*controls.values(), shown, address_of(controls), gr.update(value=notice, visible=bool(notice))]
 

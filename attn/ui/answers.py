@@ -14,6 +14,7 @@ from attn.ui.controls import MAX_ROWS, ControlError, Controls, check_choice
 from attn.ui.panels.channels.panel import ChannelsView
 from attn.ui.panels.explorer.panel import ExplorerView
 from attn.ui.panels.lab.panel import LabView, lab_view
+from attn.ui.panels.lane.panel import LaneView
 from attn.ui.panels.story.panel import StoryView, story_view
 from attn.ui.panels.tour.panel import tour_facts
 from attn.ui.panels.transposition.panel import TranspositionView, transposition_view
@@ -94,10 +95,15 @@ def show_map(controls: Controls) -> tuple[ExplorerView, str]:
     return explorer_view(controls), notice
 
 
-def show_channels(controls: Controls) -> tuple[ChannelsView, str]:
-    """What every mechanism made of the same features; follows `show_map`, so that the map does not wait for it."""
+def show_lane(controls: Controls) -> tuple[LaneView, str]:
+    """What the channel mechanisms weigh, and the shapes; follows `show_map`, so that the map does not wait for it."""
     inspection = inspection_of(controls.checked())
-    return ChannelsView.from_inspection(inspection), shapes_table(inspection, controls.language)
+    return LaneView.from_inspection(inspection), shapes_table(inspection, controls.language)
+
+
+def show_channels(controls: Controls) -> ChannelsView:
+    """What every mechanism made of the same features."""
+    return ChannelsView.from_inspection(inspection_of(controls.checked()))
 
 
 def show_lab(controls: Controls, seed: int = 0) -> tuple[LabView, dict[str, Any]]:

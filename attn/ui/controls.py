@@ -136,6 +136,11 @@ def on_request(function: Callable[[Mapping[str, Any], Controls], Any]) -> Callab
     return answer
 
 
+def stages_of(stem: str) -> list[str]:
+    """The stages at which a network can be cut."""
+    return list(BUNDLED_STAGES if stem == "bundled" else STAGES)
+
+
 def known_language(code: object) -> str:
     """``code`` if the page speaks it, else English."""
     return code if isinstance(code, str) and code in LANGUAGES else "en"

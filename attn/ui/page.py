@@ -7,25 +7,41 @@ from typing import Any
 import gradio as gr
 
 from attn.errors import PlainError
-from attn.stems import STAGES
 from attn.texts import LANGUAGES, text
-from attn.ui.address import Bridge, address_of, command, restore
-from attn.ui.answers import explorer_view, export_file, show_channels, show_lab, show_map, show_story
-from attn.ui.controls import CONTROLS, MAX_SEED, MAX_SIDE, MIN_SIDE, Controls, known_language, on_controls, on_request
+from attn.ui.address import address_of, command, restore
+from attn.ui.answers import explorer_view, export_file, show_channels, show_lab, show_lane, show_map, show_story
+from attn.ui.controls import (
+    CONTROLS,
+    MAX_SEED,
+    MAX_SIDE,
+    MIN_SIDE,
+    Controls,
+    known_language,
+    on_controls,
+    on_request,
+    stages_of,
+)
 from attn.ui.endpoints import inspect, query
-from attn.ui.examples import EXAMPLES
 from attn.ui.modules import call
 from attn.ui.panels.channels.panel import Channels
 from attn.ui.panels.explorer.panel import Explorer, ExplorerNotice, ExplorerView
+from attn.ui.panels.head.panel import Head
 from attn.ui.panels.lab.panel import Lab, LabView
+from attn.ui.panels.lane.panel import ChannelLane
+from attn.ui.panels.page.panel import Bridge
 from attn.ui.panels.story.panel import Story
 from attn.ui.panels.text_lane.panel import TextLane
 from attn.ui.panels.tour.panel import Tour
 from attn.ui.panels.transposition.panel import Transposition
 from attn.ui.serving import RUNNING, Numbers, Page, Photograph, Settings
-from attn.ui.wording import TABS, labels, plain_errors
+from attn.ui.wording import labels, plain_errors
 
 OPENING_VIEW = "q13.19"  # as in share links: the lion's nose, in the default grid
+# "Your file" opens the chooser; until there is a file, what was shown stays. The chooser is in the page, hidden.
+CHOOSE_FILE = """(weights) => {
+  if (weights === 'file') document.querySelector('#attn-file input[type=file]')?.click();
+  return [];
+}"""
 # What a program may say, by the names of the controls; the order is the order of the endpoints' arguments.
 ARGUMENTS = ("photograph", "stem", "stage", "longest_side", "weights", "position", "seed", "file", "detail")
 
@@ -36,84 +52,70 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
     controls, opening, notice = _opening(settings)
     said = labels("en")
     with Page(settings.max_waiting, title="Attention window", analytics_enabled=False) as demo:
-        with gr.Row(elem_classes="attn-head"):
-            heading = gr.Markdown(**said["heading"])
-            language = gr.Radio(
-                [(name, code) for code, name in LANGUAGES.items()], value="en", show_label=False, container=False
-            )
+        head = Head(elem_id="attn-head")
+        language = gr.Textbox("en", visible=False)
         banner = gr.Markdown(notice, visible=bool(notice), elem_classes="attn-banner")
-        with gr.Row():
-            with gr.Column(scale=3, min_width=280):
-                photograph = Photograph(
-                    controls.photograph,
-                    type="filepath",
-                    image_mode=None,
-                    sources=["upload", "clipboard", "webcam"],
-                    height=220,
-                    buttons=[],
-                    **said["photograph"],
-                )
-                example = gr.Textbox(controls.example, visible=False)
-                examples = gr.Dataset(
-                    components=[gr.Image(visible=False)],
-                    samples=[[path] for path in EXAMPLES.values()],
-                    type="index",
-                    **said["examples"],
-                )
-                weights = gr.Radio(value=controls.settled().weights, **said["weights"])
-                position = gr.Checkbox(True, visible=weights.value == "trained", **said["position"])
-                seed = gr.Number(0, precision=0, minimum=0, maximum=MAX_SEED, visible=False, **said["seed"])
-                file = gr.File(file_types=[".safetensors"], visible=False, height=120, **said["file"])
-                with gr.Accordion(open=False, **said["network"]) as network:
+        with gr.Column(elem_id="attn-see"):
+            with gr.Row(elem_classes="attn-bar"):
+                upload = gr.UploadButton(file_types=["image"], size="sm", elem_id="attn-upload", **said["upload"])
+                bridge = Bridge(address_of(controls))
+                with gr.Column(elem_id="attn-settings"):
+                    weights = gr.Radio(value=controls.settled().weights, **said["weights"])
+                    position = gr.Checkbox(True, visible=weights.value == "trained", **said["position"])
+                    seed = gr.Number(0, precision=0, minimum=0, maximum=MAX_SEED, visible=False, **said["seed"])
+                    file = gr.File(
+                        file_types=[".safetensors"], visible="hidden", height=120, elem_id="attn-file", **said["file"]
+                    )
                     stem = gr.Dropdown(value=controls.stem, **said["stem"])
-                    stage = gr.Radio(list(STAGES), value=controls.stage, **said["stage"])
+                    stage = gr.Radio(stages_of(controls.stem), value=controls.stage, **said["stage"])
                     detail = gr.Radio(value=controls.detail, **said["detail"])
                     longest_side = gr.Slider(
                         MIN_SIDE, MAX_SIDE, value=controls.longest_side, step=16, **said["longest_side"]
                     )
-            with gr.Column(scale=8, min_width=340, elem_classes="attn-shown"):
+                    photograph = Photograph(
+                        controls.photograph,
+                        type="filepath",
+                        image_mode=None,
+                        sources=["upload", "clipboard", "webcam"],
+                        height=200,
+                        buttons=[],
+                        **said["photograph"],
+                    )
+                    example = gr.Textbox(controls.example, visible=False)
+            with gr.Row(elem_id="attn-window"):
                 explorer = Explorer(opening, elem_id="explorer")
-                bridge = Bridge(address_of(controls))
+                lane = ChannelLane(elem_id="lane")
+            # Below the window: the transposition, then the story.
+            with gr.Column(elem_id="attn-below"):
+                transposition = Transposition()
+                story = Story()
                 tour = Tour()
-        transposition = Transposition()
-        story = Story()
-        with gr.Tabs(selected="lanes") as tabs:
-            with gr.Tab(id="lanes", **said["tab_lanes"]) as tab_lanes:
-                channels = Channels(elem_id="channels")
-            with gr.Tab(id="lab", **said["tab_lab"]) as tab_lab:
-                lab = Lab(elem_id="lab")
-                TextLane()
-            with gr.Tab(id="figures", **said["tab_figures"]) as tab_figures:
-                figures = gr.Markdown(**said["figures"])
-            with gr.Tab(id="shapes", **said["tab_shapes"]) as tab_shapes:
-                shapes = gr.Markdown()
-            with gr.Tab(id="about", **said["tab_about"]) as tab_about:
-                statements = gr.Markdown(**said["statements"])
-                formulas = gr.Markdown(
-                    latex_delimiters=[{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$"}],
-                    **said["formulas"],
-                )
+        with gr.Column(elem_id="attn-bench"):
+            channels = Channels(elem_id="channels")
+            lab = Lab(elem_id="lab")
+            TextLane()
+        with gr.Column(elem_id="attn-reference"):
+            shapes = gr.Markdown()
+            figures = gr.Markdown(**said["figures"])
+            statements = gr.Markdown(**said["statements"])
+            formulas = gr.Markdown(
+                latex_delimiters=[{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$"}],
+                **said["formulas"],
+            )
 
         # Everything whose words change with the language, by its name in `labels`; the controls among them.
         labelled = {
-            "heading": heading,
+            "upload": upload,
             "photograph": photograph,
-            "examples": examples,
             "weights": weights,
             "position": position,
             "seed": seed,
             "file": file,
-            "network": network,
             "stem": stem,
             "stage": stage,
             "detail": detail,
             "longest_side": longest_side,
-            "tab_lanes": tab_lanes,
-            "tab_lab": tab_lab,
-            "tab_figures": tab_figures,
             "figures": figures,
-            "tab_shapes": tab_shapes,
-            "tab_about": tab_about,
             "formulas": formulas,
             "statements": statements,
         }
@@ -135,25 +137,23 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         slow = [stem.input, stage.input, detail.input, longest_side.release]
         fast = [photograph.input, weights.input, position.input, seed.submit, seed.blur, file.upload]
         line = {"show_progress": "minimal", "show_progress_on": bridge}
+        # Chosen, pasted, dropped, or made with the camera: a photograph that is no example.
+        uploaded = upload.upload(_take, upload, [photograph, example], **quick)
         photograph.input(None, None, example, js="() => ''", **quick)
         inspect_after(partial(gr.on, slow, trigger_mode="always_last"))
         inspect_after(partial(gr.on, fast, trigger_mode="always_last"), **line)
-        picked = examples.click(_pick, examples, [photograph, example], **quick)
-        inspect_after(picked.then, **line)
+        inspect_after(uploaded.success, **line)
         weights.change(_show_relevant, weights, [position, seed, file], **quick)
+        weights.input(None, weights, None, js=CHOOSE_FILE, **quick)
+        stem.change(_stages, [stem, stage], stage, **quick)
 
         def translate(chosen: str) -> list[Any]:
             said = labels(known_language(chosen))
             return [gr.update(**said[name]) for name in labelled]
 
-        # The components written for this page change language by themselves; Gradio's are told.
-        language.change(
-            translate,
-            language,
-            list(labelled.values()),
-            js=call("ui/web/texts.js", "(await module.setLanguage(chosen), chosen)", "chosen"),
-            **quick,
-        )
+        # The panels change language by themselves; Gradio's components are told.
+        head.language(_language, None, language, **quick)
+        language.change(translate, language, list(labelled.values()), **quick)
 
         def restored(chosen: str, request: gr.Request) -> list[Any]:
             return restore(controls, chosen, request.query_params)
@@ -165,22 +165,14 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             js=call("ui/web/texts.js", f"module.offerLanguages({list(LANGUAGES)})"),
             **quick,
         )
-        # The map first: the channels wait until the browser has drawn it, the lab waits for the channels.
-        measured = explorer.shown(
-            on_controls(show_channels),
-            state,
-            [channels, shapes],
-            trigger_mode="always_last",
-            show_progress="hidden",
-            **private,
-        )
-        told = measured.success(
-            on_controls(show_story), state, [transposition, story], show_progress="hidden", **private
-        )
-        told.success(on_controls(show_lab), state, [lab, tour], show_progress="hidden", **private)
+        # The map first: the lane waits until the browser has drawn it; the bench is filled when somebody goes there.
+        hidden: dict[str, Any] = {"show_progress": "hidden", **private}
+        shown = explorer.shown(on_controls(show_lane), state, [lane, shapes], trigger_mode="always_last", **hidden)
+        shown.success(on_controls(show_story), state, [transposition, story], **hidden)
+        filled = bridge.bench(on_controls(show_channels), state, channels, trigger_mode="always_last", **hidden)
+        filled.success(on_controls(show_lab), state, [lab, tour], **hidden)
         asked = bridge.command(on_request(command), state, state, **quick)
-        inspect_after(asked.success)
-        bridge.tab(_open_tab, None, tabs, **quick)
+        inspect_after(asked.success, **line)
         lab.shuffle(on_request(_shuffle), state, lab, **private)
         exported = gr.DownloadButton(visible="hidden", elem_id="attn-download")
         explorer.export(on_request(export_file), state, exported, **private).success(
@@ -222,26 +214,34 @@ def _opening(settings: Settings) -> tuple[Controls, ExplorerView | ExplorerNotic
 def _inspect(progress: gr.Progress = gr.Progress(track_tqdm=True), *values: Any) -> tuple[Any, Any, Any]:  # noqa: B008 - Gradio's way
     """The map, the address and a notice, while the download bar of a network's weights shows on the page."""
     controls = Controls.read(values)
+    if controls.weights == "file" and not controls.file:
+        return gr.skip(), gr.skip(), gr.skip()  # it is being chosen
     with plain_errors(controls.language):
         shown, notice = show_map(controls)
         return shown, address_of(controls.checked()), gr.update(value=notice, visible=bool(notice))
 
 
-def _pick(index: int) -> tuple[str, str]:
-    """The example's file and its name in share links."""
-    name = list(EXAMPLES)[index]
-    return EXAMPLES[name], name
+def _language(event: gr.EventData) -> str:
+    """The language that the reader chose in the page's head."""
+    asked = event._data if isinstance(event._data, dict) else {}
+    return known_language(asked.get("code"))
+
+
+def _take(path: str) -> tuple[str, str]:
+    """An uploaded photograph: its file, and that it is no example."""
+    return path, ""
 
 
 def _show_relevant(weights: str) -> list[Any]:
     """Only the controls that the chosen weights have: position encoding, seed, file."""
-    return [gr.update(visible=weights == source) for source in ("trained", "random", "file")]
+    shown = [gr.update(visible=weights == source) for source in ("trained", "random")]
+    return [*shown, gr.update(visible=True if weights == "file" else "hidden")]
 
 
-def _open_tab(event: gr.EventData) -> Any:
-    """Open a tab for the page's script; nothing is computed anew."""
-    asked = event._data if isinstance(event._data, dict) else {}
-    return gr.Tabs(selected=asked["tab"]) if asked.get("tab") in TABS else gr.skip()
+def _stages(stem: str, stage: str) -> Any:
+    """Only the stages that the network has."""
+    stages = stages_of(stem)
+    return gr.update(choices=stages, value=stage if stage in stages else stages[-1])
 
 
 def _shuffle(asked: Mapping[str, Any], controls: Controls) -> LabView:

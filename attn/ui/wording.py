@@ -16,8 +16,6 @@ from attn.stems import DETAILS, STEMS
 from attn.texts import text
 from attn.ui.panels.lab.panel import formulas, statements
 
-TABS = ("lanes", "lab", "figures", "shapes", "about")
-
 
 def in_short(value: object) -> str:
     """What was sent, at a length that fits a sentence."""
@@ -49,7 +47,6 @@ def labels(language: str) -> dict[str, dict[str, Any]]:
         "position",
         "seed",
         "file",
-        "network",
         "stem",
         "stage",
         "detail",
@@ -61,9 +58,7 @@ def labels(language: str) -> dict[str, dict[str, Any]]:
     said["weights"]["choices"] = [(say(f"page.weights.{source}"), source) for source in SOURCES]
     said["stem"]["choices"] = [(say("page.stem.bundled") if name == "bundled" else name, name) for name in STEMS]
     said["detail"]["choices"] = [(say(f"page.detail.{detail}"), detail) for detail in DETAILS]
-    said["examples"] = {"label": say("page.examples")}
-    said["heading"] = {"value": f"# {say('page.title')}\n\n{say('page.intro')}"}
-    said |= {f"tab_{tab}": {"label": say(f"page.tab.{tab}")} for tab in TABS}
+    said["upload"] = {"label": say("window.photograph")}
     said["figures"] = {"value": figures_table(language)}
     said["formulas"] = {"value": formulas(language)}
     said["statements"] = {"value": statements(language)}

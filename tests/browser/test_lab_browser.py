@@ -48,7 +48,7 @@ def lab(app_url: str, open_page: Callable[..., Any]) -> Any:
 
 def open_lab(page: Any) -> None:
     page.wait_for_selector(".attn-explorer[data-state=ready]", timeout=PATIENCE)
-    page.evaluate("attn.page.set({ tab: 'lab' })")  # where the tabs do not fit, Gradio keeps this one in a menu
+    page.evaluate("attn.page.set({ place: 'bench' })")
     page.wait_for_selector(LAB, timeout=PATIENCE)
     page.wait_for_selector(TEXT, timeout=PATIENCE)
 

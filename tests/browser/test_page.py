@@ -30,7 +30,7 @@ def page(app_url: str, open_page: Callable[..., Any]) -> Any:
 
 def ready(page: Any) -> Any:
     page.wait_for_selector(READY, timeout=60_000)
-    page.wait_for_selector(".attn-channels[data-state=ready]", timeout=60_000)
+    page.wait_for_selector(".attn-channel-lane[data-state=ready]", timeout=60_000)
     return page
 
 
@@ -53,6 +53,12 @@ def number(page: Any, name: str) -> float:
 
 def badge(page: Any) -> str:
     return str(page.locator(".ax-badge").get_attribute("data-source"))
+
+
+def choose_weights(page: Any, source: str, language: str = "en") -> None:
+    """Opens the settings and chooses where the block's weights come from."""
+    page.locator(".ap-settings").click()
+    page.get_by_label(text(language, f"page.weights.{source}")).check()
 
 
 def wait_for_weights(page: Any, source: str) -> None:
@@ -89,7 +95,7 @@ def test_nothing_is_fetched_from_elsewhere(app_url: str, open_page: Callable[...
 def test_the_random_block_is_one_click_and_looks_it(page: Any) -> None:
     hover(page, 6, 9)
     trained = number(page, "perplexity")
-    page.get_by_label(text("en", "page.weights.random")).check()
+    choose_weights(page, "random")
     wait_for_weights(page, "random")
     hover(page, 6, 10)
     positions = 40 * 40
@@ -129,7 +135,7 @@ def test_your_own_photograph(page: Any) -> None:
 
 
 def test_an_example_is_one_click(page: Any) -> None:
-    page.locator(".gallery-item, [data-testid=gallery-item]").nth(1).click()
+    page.locator("[data-example=cheetah]").click()
     page.wait_for_selector(f"{READY}[data-rows='27'][data-cols='40']", timeout=60_000)
     page.wait_for_function("() => new URLSearchParams(location.search).get('example') === 'cheetah'")
 
@@ -150,10 +156,10 @@ def test_a_link_restores_the_view(app_url: str, open_page: Callable[..., Any]) -
 
 def test_what_opens_later_begins_at_the_same_query(app_url: str, open_page: Callable[..., Any]) -> None:
     page = ready(open_page(f"{app_url}?example=lion&view=q3.4"))
-    channels = page.locator(".attn-channels")
-    assert (channels.get_attribute("data-row"), channels.get_attribute("data-col")) == ("3", "4")
+    page.wait_for_selector(".attn-channel-lane[data-row='3'][data-col='4']")
     hover(page, 12, 7)
-    page.evaluate("attn.page.set({ tab: 'lab' })")
+    page.evaluate("attn.page.set({ place: 'bench' })")
+    page.wait_for_selector(".attn-channels[data-row='12'][data-col='7']", timeout=60_000)
     page.wait_for_selector(".attn-lab[data-state=ready][data-row='12'][data-col='7']", timeout=60_000)
 
 
@@ -170,14 +176,14 @@ def test_chinese_follows_the_browser_and_can_be_switched(
     app_url: str, open_page: Callable[..., Any], scheme: str
 ) -> None:
     page = ready(open_page(app_url, locale="zh-CN", color_scheme=scheme))
-    page.get_by_role("heading", name=text("zh", "page.title")).wait_for()
-    page.get_by_label(text("zh", "page.weights.random")).wait_for()
+    page.get_by_role("heading", name=text("zh", "window.headline")).wait_for()
+    page.get_by_role("button", name=text("zh", "window.photograph")).wait_for()
     assert page.locator("html").get_attribute("lang") == "zh-CN"
     words = page.locator(".gradio-container").inner_text()
-    assert len(re.findall(r"[\u4e00-\u9fff]", words)) > 500
-    page.get_by_label("English").check()
-    page.get_by_role("heading", name=text("en", "page.title")).wait_for()
-    page.get_by_label(text("en", "page.weights.random")).wait_for()
+    assert len(re.findall(r"[\u4e00-\u9fff]", words)) > 100
+    page.get_by_role("button", name="English").click()
+    page.get_by_role("heading", name=text("en", "window.headline")).wait_for()
+    page.get_by_role("button", name=text("en", "window.photograph")).wait_for()
     page.wait_for_function("() => !/[\\u4e00-\\u9fff]/.test(document.querySelector('#explorer').innerText)")
 
 
@@ -194,6 +200,7 @@ def test_nothing_sticks_out(app_url: str, open_page: Callable[..., Any], width: 
 def test_exports_arrive(page: Any, tmp_path: Path, kind: str, start: bytes) -> None:
     hover(page, 5, 5)
     with page.expect_download(timeout=60_000) as download:
+        page.locator(".ax-view").click()
         page.locator(f"[data-export={kind}]").click()
     target = tmp_path / "export"
     download.value.save_as(target)
@@ -206,9 +213,10 @@ def test_exports_arrive(page: Any, tmp_path: Path, kind: str, start: bytes) -> N
 def test_values_are_never_templates(page: Any) -> None:
     """A file name that looks like a template is shown, never evaluated."""
     name = "${window.hacked=1}.safetensors"
-    page.get_by_label(text("en", "page.weights.file")).check()
-    page.locator("input[type=file]").last.set_input_files(
-        {"name": name, "mimeType": "application/octet-stream", "buffer": json.dumps({}).encode()}
-    )
+    broken = {"name": name, "mimeType": "application/octet-stream", "buffer": json.dumps({}).encode()}
+    with page.expect_file_chooser() as chooser:
+        choose_weights(page, "file")
+    assert page.locator(".toast-body, [data-testid=toast-body]").count() == 0  # choosing is no error
+    chooser.value.set_files(broken)
     page.locator(".toast-body, [data-testid=toast-body]").first.wait_for(timeout=60_000)
     assert page.evaluate("window.hacked") is None

@@ -5,10 +5,10 @@ export const VIEW = {
   scale: 'uniform', // uniform, linear, log
   fixed: false, // linear scale only: one range for all pins
   temperature: 1,
-  smooth: false,
-  colormap: 'viridis',
+  smooth: null, // between cells; null: where the grid is fine enough for it
+  colormap: 'light', // light: the photograph itself, lit; else a colour map over it
   share: 0, // show only the positions holding this share of the mass; 0 shows all
-  opacity: 0.65,
+  opacity: 0.65, // of a colour map
   cell: null, // [row, col]
   pins: [], // up to MAX_PINS of [row, col]
   compare: [], // indices of two pins, or empty
@@ -17,7 +17,7 @@ export const MAX_PINS = 6;
 export const CHOICES = {
   direction: ['row', 'column', 'average', 'own'],
   scale: ['uniform', 'linear', 'log'],
-  colormap: ['viridis', 'magma', 'cividis', 'grey'],
+  colormap: ['light', 'viridis', 'magma', 'cividis', 'grey'],
 };
 export const TEMPERATURES = [0.25, 4];
 
@@ -34,7 +34,7 @@ export function encodeView(view) {
   if (view.temperature !== VIEW.temperature) parts.push('t' + Number(view.temperature.toFixed(3)));
   if (view.share) parts.push('m' + Math.round(view.share * 100));
   if (view.opacity !== VIEW.opacity) parts.push('o' + Math.round(view.opacity * 100));
-  if (view.smooth) parts.push('b1');
+  if (view.smooth !== VIEW.smooth) parts.push(`b${Number(view.smooth)}`);
   if (view.fixed) parts.push('f1');
   return parts.join('~');
 }
@@ -56,7 +56,7 @@ export function decodeView(text) {
     t: (part) => { view.temperature = number(part, ...TEMPERATURES, VIEW.temperature); },
     m: (part) => { view.share = number(part, 5, 95, 0) / 100; },
     o: (part) => { view.opacity = number(part, 0, 100, VIEW.opacity * 100) / 100; },
-    b: (part) => { view.smooth = part === '1'; },
+    b: (part) => { view.smooth = { 0: false, 1: true }[part] ?? VIEW.smooth; },
     f: (part) => { view.fixed = part === '1'; },
   };
   for (const part of String(text ?? '').split('~')) read[part[0]]?.(part.slice(1));

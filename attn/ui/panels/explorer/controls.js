@@ -2,6 +2,7 @@
 import { fixed, percent } from '../../web/numbers.js';
 import { t } from '../../web/texts.js';
 import { CHOICES } from '../../web/view.js';
+import { isSmooth } from './paint.js';
 import { SHARE } from './readouts.js';
 
 const choice = (name) => ({ show: (view) => view[name], take: (view, value) => { view[name] = value; } });
@@ -10,7 +11,10 @@ const SETTINGS = {
   direction: choice('direction'),
   scale: choice('scale'),
   colormap: choice('colormap'),
-  smooth: choice('smooth'),
+  smooth: {
+    show: (view, grid) => isSmooth(view, grid),
+    take: (view, on) => { view.smooth = on; },
+  },
   fixed: choice('fixed'),
   opacity: {
     show: (view) => view.opacity,
@@ -38,13 +42,14 @@ export function nameChoices(root) {
   }
 }
 
-/** Shows the view in the controls. */
-export function writeControls(root, view) {
+/** Shows the view of a map of this grid [rows, cols] in the controls. */
+export function writeControls(root, view, grid) {
   for (const control of root.querySelectorAll('[data-set]')) {
     const { show, read } = SETTINGS[control.dataset.set];
-    control[control.type === 'checkbox' ? 'checked' : 'value'] = show(view);
+    control[control.type === 'checkbox' ? 'checked' : 'value'] = show(view, grid);
     if (read) control.nextElementSibling.textContent = read(view);
   }
+  root.querySelector('[data-set=opacity]').disabled = view.colormap === 'light';
 }
 
 /** Takes a control's value into the view; gives its name, or null where the event is of no control. */

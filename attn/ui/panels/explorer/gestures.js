@@ -1,7 +1,9 @@
-// Pointer and keyboard on the map: point, click to pin, drag a pin, walk with the arrows.
+// Pointer and keyboard on the map: point, click to pin, drag a pin, walk with the arrows. On a touch screen a tap asks, a
+// finger that is held or goes sideways explores, and a swipe up or down scrolls the page as anywhere else.
 import { ARROWS, cellUnder, clampCell, sameCell } from '../../web/cell.js';
 
 const JUMP = 4; // cells per Shift + arrow
+const HOLD_MS = 180;
 
 /** `ax` is the explorer: canvas, moveTo, help; `pins` its strip. */
 export function listen(ax, state, pins) {
@@ -9,10 +11,33 @@ export function listen(ax, state, pins) {
   const grid = () => [state.data.rows, state.data.cols];
   let press = null; // {cell, pin, moved} while a button or finger is down
 
+  let holding = 0; // timer: a finger that rests so long explores
+
+  function hold(on) {
+    clearTimeout(holding);
+    canvas.classList.toggle('held', on);
+  }
+
+  // What the browser has not begun to scroll is not scrolled once the finger is held.
+  canvas.addEventListener('touchmove', (event) => {
+    if (canvas.classList.contains('held') && event.cancelable) event.preventDefault();
+  }, { passive: false });
+  canvas.addEventListener('contextmenu', (event) => {
+    if (press?.touch) event.preventDefault(); // a long press
+  });
+
   canvas.addEventListener('pointerdown', (event) => {
     if (!state.data || event.button) return;
     const cell = cellUnder(event, canvas, grid());
-    press = { cell, pin: pins.pinAt(cell), moved: false };
+    const touch = event.pointerType === 'touch';
+    press = { cell, pin: pins.pinAt(cell), moved: false, touch };
+    if (touch) {
+      holding = setTimeout(() => {
+        hold(true);
+        ax.moveTo(cell);
+      }, HOLD_MS);
+      return;
+    }
     canvas.setPointerCapture(event.pointerId);
     ax.moveTo(cell);
   });
@@ -30,11 +55,19 @@ export function listen(ax, state, pins) {
   });
 
   canvas.addEventListener('pointerup', () => {
-    if (press && !press.moved) pins.toggle(state.view.cell);
+    const held = canvas.classList.contains('held');
+    hold(false);
+    if (press && !press.moved) {
+      if (press.touch && !held) ax.moveTo(press.cell); // a tap asks; a long press pins, as a click does
+      else pins.toggle(state.view.cell);
+    }
     press = null;
   });
 
-  canvas.addEventListener('pointercancel', () => { press = null; });
+  canvas.addEventListener('pointercancel', () => { // the page is scrolled
+    hold(false);
+    press = null;
+  });
 
   // A pinned position is held: the map goes back to it when the mouse leaves. (A finger leaves whenever it is lifted.)
   canvas.addEventListener('pointerleave', (event) => {

@@ -1,10 +1,12 @@
 // The explorer: a photograph with the attention of the position under the pointer over it. Everything is answered from
 // data already here: pointing sends no request.
+import { asked, onAsked } from '../../web/address.js';
 import { fetchArrays } from '../../web/arrays.js';
 import { clampCell, sameCell, sameSpot } from '../../web/cell.js';
 import { scaleOf } from '../../web/colourise.js';
 import { tellMap } from '../../web/current.js';
 import { fetchImage } from '../../web/fetch.js';
+import { litPhotograph } from '../../web/light.js';
 import { makeFigure } from '../../web/figure.js';
 import { logitsFrom } from '../../web/logits.js';
 import { fixed, readable, signed } from '../../web/numbers.js';
@@ -19,13 +21,16 @@ import { difference, mapOf } from './maps.js';
 import { paintMap, paintMarkers } from './paint.js';
 import { makePass } from './pass.js';
 import { makePins } from './pins.js';
-import { buildNumbers, numbersOf, overlapOf, sentenceOf, writeNumbers } from './readouts.js';
+import { buildNumbers, numbersOf, overlapOf, plainSentenceOf, sentenceOf, writeNumbers } from './readouts.js';
 import { makeScaleBar } from './scalebar.js';
+import { makeStrip } from './strip.js';
 
+const LINKED = ['example', 'stem', 'stage', 'detail', 'side', 'weights', 'position', 'seed']; // what the server answers
+const LINK_MS = 8000; // in vain
 const GESTURES = ['point', 'click', 'drag', 'arrows', 'shift', 'enter', 'digits', 'escape', 'help'];
 
 export async function mount(element, host) {
-  await loadTexts('explorer');
+  await loadTexts('explorer', 'window');
   const root = element.querySelector('.attn-explorer');
   const find = (selector) => root.querySelector(selector);
   const stage = find('.ax-stage');
@@ -35,6 +40,8 @@ export async function mount(element, host) {
     data: null, // what came with the last value, see show()
     view: decodeView(''),
     all: null, // result of the pass over all queries, for this data and temperature
+    overlap: null, // the share of their weight that two queries have in common, on average
+    photo: null, // the photograph at the canvas's own resolution, ready to be lit
     progress: 0, // of that pass
     recalled: null, // index of the pin being looked at again
     map: null, // as drawn last
@@ -51,14 +58,15 @@ export async function mount(element, host) {
   const pass = makePass(state, ax);
   const pins = makePins(root, state, ax);
   const writeScale = makeScaleBar(root);
+  const strip = makeStrip(find('.attn-pane-strip canvas'), state, ax);
   const figure = makeFigure(canvas, shownMap(state), { keys: false });
   canvas.after(...figure.nodes);
   let pinMaps = [];
-  let photo = null; // the photograph at the canvas's own resolution
   let frame = 0;
   let speaking = 0;
   let telling = 0;
   let loads = 0;
+  let wanted = asked().view ?? null; // the view that a link or the browser's back asks for, until it is there
 
   // --- drawing
 
@@ -76,7 +84,7 @@ export async function mount(element, host) {
 
   function draw() {
     frame = 0;
-    const { data, cell } = state;
+    const { data, cell, photo } = state;
     if (!data || !photo) return;
     [root.dataset.row, root.dataset.col] = cell;
     if (ax.waiting()) {
@@ -93,15 +101,18 @@ export async function mount(element, host) {
     const columns = numbersOf(map, cell, state);
     writeNumbers(root, columns, state);
     find('.ax-overlap').textContent = overlapOf(map, state);
-    say(sentenceOf(map, columns[0], cell, state));
+    const sentence = sentenceOf(map, columns[0], cell, state);
+    const plain = state.view.direction === 'row' && !state.comparing;
+    say(plain ? plainSentenceOf(columns[0], state) : sentence, sentence);
+    strip.draw();
     figure.refresh();
   }
 
   // The sentence is seen at once and spoken when the pointer rests.
-  function say(sentence) {
+  function say(sentence, spoken = sentence) {
     find('.ax-sentence').textContent = sentence;
     clearTimeout(speaking);
-    speaking = setTimeout(() => { find('.ax-live').textContent = sentence; }, 500);
+    speaking = setTimeout(() => { find('.ax-live').textContent = spoken; }, 500);
   }
 
   // The photograph is scaled once per size, so that a frame only copies it.
@@ -112,20 +123,17 @@ export async function mount(element, host) {
     const height = Math.round(stage.clientHeight * density);
     if (!width || !height) return;
     Object.assign(canvas, { width, height });
-    photo = Object.assign(document.createElement('canvas'), { width, height });
-    const ctx = photo.getContext('2d');
-    ctx.imageSmoothingQuality = 'high';
-    ctx.drawImage(state.data.image, 0, 0, width, height);
+    state.photo = litPhotograph(state.data.image, width, height);
     schedule();
   }
 
   function refresh() {
     schedule();
-    if (ax.waiting()) return;
+    if (ax.waiting() || !state.photo) return;
     pinMaps = state.view.pins.map((pin) => mapOf(state, pin));
     find('.ax-pins').querySelectorAll('canvas').forEach((mini, index) => {
       const map = pinMaps[index];
-      paintMap(mini.getContext('2d'), mini.width, mini.height, state.data.image, map, scaleFor(map), state);
+      paintMap(mini.getContext('2d'), mini.width, mini.height, state.photo, map, scaleFor(map), state);
     });
   }
 
@@ -133,6 +141,7 @@ export async function mount(element, host) {
 
   function moveTo(cell, tell = true) {
     state.recalled = null;
+    wanted = null;
     if (sameCell(cell, state.view.cell)) return;
     state.view.cell = cell;
     schedule();
@@ -144,6 +153,15 @@ export async function mount(element, host) {
   function tellQuery() {
     const [row, col] = state.view.cell;
     emit('attn:query', { source: id, row, col, rows: state.data.rows, cols: state.data.cols });
+  }
+
+  const grid = () => (state.data ? [state.data.rows, state.data.cols] : [0, 0]);
+
+  // In the window the numbers and settings lie beside the map when asked for.
+  function openView(open) {
+    if (open) root.dataset.view = '';
+    else delete root.dataset.view;
+    find('.ax-view').setAttribute('aria-expanded', open);
   }
 
   function stateChanged() {
@@ -163,11 +181,11 @@ export async function mount(element, host) {
     state.view = typeof wanted === 'string' ? decodeView(wanted) : { ...decodeView(''), ...structuredClone(wanted) };
     const { data, view } = state;
     if (!data) return;
-    const grid = [data.rows, data.cols];
-    view.cell = clampCell(view.cell ?? view.pins.at(-1) ?? grid.map((side) => side >> 1), grid);
-    view.pins = view.pins.map((pin) => clampCell(pin, grid));
+    const sides = grid();
+    view.cell = clampCell(view.cell ?? view.pins.at(-1) ?? sides.map((side) => side >> 1), sides);
+    view.pins = view.pins.map((pin) => clampCell(pin, sides));
     state.recalled = null;
-    writeControls(root, view);
+    writeControls(root, view, sides);
     pins.build();
     pass.renew();
     refresh();
@@ -187,7 +205,7 @@ export async function mount(element, host) {
     if (!state.data) return;
     const name = takeControl(event, state.view);
     if (!name) return;
-    writeControls(root, state.view);
+    writeControls(root, state.view, grid());
     if (name === 'temperature') pass.renew();
     else if (ax.waiting()) pass.ask();
     refresh();
@@ -197,11 +215,17 @@ export async function mount(element, host) {
     const pressed = event.target.closest('[data-do], [data-export]');
     if (!pressed) return;
     if (pressed.dataset.do === 'help') ax.help();
+    else if (pressed.dataset.do === 'view') openView(root.dataset.view === undefined);
     else if (pressed.dataset.do === 'clear') pins.clear();
     else if (state.data) {
       const asked = { kind: pressed.dataset.export, view: encodeView(state.view), lang: language() };
       host.trigger('export', { ...asked, ...getState() });
     }
+  });
+  root.addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape' || root.dataset.view === undefined || event.target === canvas) return;
+    openView(false);
+    find('.ax-view').focus();
   });
   listen(ax, state, pins);
   on(root, 'attn:query', (query) => {
@@ -218,7 +242,7 @@ export async function mount(element, host) {
       Object.assign(document.createElement('dd'), { textContent: t(`explorer.help.${name}.does`) }),
     ]));
     buildNumbers(root);
-    writeControls(root, state.view);
+    writeControls(root, state.view, grid());
     if (!state.data) {
       find('.ax-notice').textContent = t('explorer.empty');
       return;
@@ -233,7 +257,8 @@ export async function mount(element, host) {
     const badge = find('.ax-badge');
     badge.dataset.source = source;
     badge.querySelector('b').textContent = t(`explorer.badge.${source}`, { seed, file: file?.split(/[\\/]/).pop() });
-    badge.querySelector('span').textContent = t(`explorer.badge.${source}.note`);
+    badge.querySelector('span').textContent = badge.title = t(`explorer.badge.${source}.note`);
+    find('.ax-what').textContent = t('window.what', { n: readable(state.data.source.n) });
     find('.ax-exact').textContent = t('explorer.exact', { tolerance: readable(state.data.tolerance, 1) });
   }
 
@@ -287,7 +312,8 @@ export async function mount(element, host) {
     find('.ax-notice').textContent = '';
     resize();
     writeBadge();
-    setState(value.view && value.view !== before?.view ? value.view : carriedView(before));
+    setState(wanted ?? (value.view && value.view !== before?.view ? value.view : carriedView(before)));
+    wanted = null;
     draw();
     root.dataset.state = 'ready';
     publish('photograph', state.data);
@@ -305,7 +331,13 @@ export async function mount(element, host) {
   onSpoken(root, writeTexts);
   new ResizeObserver(resize).observe(stage);
   host.watch(() => load(host.value));
-  load(host.value);
+  onAsked(root, ({ view = '' }) => {
+    setState(view);
+    wanted = view; // another photograph may be on its way
+  });
+  // A link to other controls is answered by the server: nothing else is shown before.
+  if (LINKED.some((name) => name in asked())) setTimeout(() => { if (!loads) load(host.value); }, LINK_MS);
+  else load(host.value);
 }
 
 // What the map says of the position under the pointer, and the map as a file.
@@ -314,7 +346,7 @@ function shownMap(state) {
   return {
     name: () => t('explorer.canvas'),
     draw(ctx, { width, height }) {
-      paintMap(ctx, width, height, state.data.image, state.map, state.scale, state);
+      paintMap(ctx, width, height, state.photo, state.map, state.scale, state);
       paintMarkers(ctx, width, height, state.cell, state);
     },
     items: () => state.data.source.n,

@@ -1,7 +1,7 @@
 // The pass over all queries, which every direction but one query's own map needs: in the background, one at a time.
 import { inBackground } from '../../web/background.js';
 
-const UNASKED = 1024; // up to this many positions it runs without being asked for
+const UNASKED = 4096; // up to this many positions it runs without being asked for
 
 /** Keeps `state.all` in step with the data and the temperature; `ax`: schedule, refresh. */
 export function makePass(state, ax) {
@@ -12,7 +12,7 @@ export function makePass(state, ax) {
     controller = new AbortController();
     const { signal } = controller;
     const { data, view } = state;
-    state.all = null;
+    state.all = state.overlap = null;
     state.progress = 0;
     inBackground('sweep', { arrays: data.arrays, temperature: view.temperature }, {
       signal,
@@ -21,10 +21,16 @@ export function makePass(state, ax) {
         if (ax.waiting()) ax.schedule();
       },
     }).then((all) => {
-      if (signal.aborted) return;
-      controller = null;
+      if (signal.aborted) return null;
       state.all = all;
       ax.refresh();
+      const { logSumExp } = all;
+      return inBackground('meanOverlap', { arrays: data.arrays, temperature: view.temperature, logSumExp }, { signal });
+    }).then((overlap) => {
+      if (signal.aborted) return;
+      controller = null;
+      state.overlap = overlap;
+      ax.schedule();
     }, (error) => {
       if (!signal.aborted) console.error(error);
     });
@@ -35,7 +41,7 @@ export function makePass(state, ax) {
     renew() {
       controller?.abort();
       controller = null;
-      state.all = null;
+      state.all = state.overlap = null;
       if (state.data.source.n <= UNASKED || ax.waiting()) start();
     },
     /** Something needs it: it runs, if it does not already. */

@@ -1,6 +1,6 @@
 // The table of numbers beside the map, and the sentence under it.
 import { compass } from '../../web/cell.js';
-import { fixed, percent, signed } from '../../web/numbers.js';
+import { fixed, percent, readable, signed } from '../../web/numbers.js';
 import { cosine, jensenShannon, movedShare, summarise, summariseEven } from '../../web/statistics.js';
 import { t } from '../../web/texts.js';
 
@@ -63,6 +63,12 @@ export function overlapOf(map, { comparing }) {
   if (!comparing) return '';
   const [a, b] = map.pair;
   return t('explorer.overlap', { divergence: fixed(jensenShannon(a.p, b.p), 2), cosine: fixed(cosine(a.p, b.p), 2) });
+}
+
+/** The same in plain words, where it is one query's own map. */
+export function plainSentenceOf({ perplexity }, { data, overlap }) {
+  const here = t('window.say.row', { count: fixed(perplexity, perplexity < 9.95 ? 1 : 0), n: readable(data.source.n) });
+  return overlap === null ? here : `${here} ${t('window.say.overlap', { share: percent(overlap, 0) })}`;
 }
 
 /** What is seen, in a sentence. */

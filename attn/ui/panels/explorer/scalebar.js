@@ -2,7 +2,8 @@
 import { colourise } from '../../web/colourise.js';
 import { fixed, signed } from '../../web/numbers.js';
 import { language, t } from '../../web/texts.js';
-import { tableFor } from './paint.js';
+import { lightRampPixels } from '../../web/light.js';
+import { isLight, tableFor } from './paint.js';
 
 const short = (value) => fixed(value, value >= 10 || Number.isInteger(value) ? 0 : value >= 1 ? 1 : 2);
 
@@ -17,7 +18,8 @@ export function makeScaleBar(root) {
     const bar = find('.ax-scale canvas').getContext('2d');
     const pixels = bar.createImageData(256, 1);
     const ramp = Float32Array.from({ length: 256 }, (_, level) => level / 255);
-    colourise(ramp, { low: 0, high: 1, log: false }, tableFor(isSigned, view), pixels.data);
+    if (isLight(isSigned, view)) lightRampPixels(ramp, pixels.data);
+    else colourise(ramp, { low: 0, high: 1, log: false }, tableFor(isSigned, view), pixels.data);
     bar.putImageData(pixels, 0, 0);
     const open = view.scale !== 'linear' || shared; // larger values take the last colour
     find('.ax-ticks').replaceChildren(...ticksOf(scale, isSigned).map(({ value, place }) => {

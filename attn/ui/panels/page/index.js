@@ -1,66 +1,161 @@
-// The page's own script: keeps the address in step with what is shown, copies it, and sets controls for other scripts.
-import { emit, on, onSpoken } from '../../web/services.js';
+// The bar over the window: photographs one click away, the settings' panel, the link; and the page's part of the
+// address, which it keeps in step with what is shown, back and forward included.
+import { asked, forgetPhotograph, link, onAsked, remember } from '../../web/address.js';
+import { emit, latest, on, onSpoken } from '../../web/services.js';
 import { fillTexts, language, loadTexts, t } from '../../web/texts.js';
 
 export async function mount(element, host) {
-  await loadTexts('page');
+  await loadTexts('page', 'window');
   const root = element.querySelector('.attn-page');
+  const page = element.closest('.gradio-container') ?? document.documentElement;
+  const settings = root.querySelector('.ap-settings');
   const said = root.querySelector('.ap-said');
-  let shown = ''; // the explorer's part of the address
+  const examples = [...root.querySelectorAll('[data-example]')];
+  const opening = JSON.parse(root.dataset.opening || '{}'); // what the page has where a link does not say
+  let photograph = opening.photograph; // which one: two uploads are two photographs
+  let place = null;
+  let stale = true; // the bench shows other controls than these, or nothing yet
 
-  // The address of what is shown. A photograph that is no example is not in it; what was asked for besides stays.
-  function address() {
-    const params = new URLSearchParams();
-    for (const [name, value] of Object.entries(host.value ?? {})) if (value !== '') params.set(name, value);
-    if (shown) params.set('view', shown);
-    params.set('lang', language());
-    for (const [name, value] of new URLSearchParams(location.search)) if (name.startsWith('__')) params.set(name, value);
-    return `${location.pathname}?${params}`;
-  }
-
-  function remember() {
-    history.replaceState(history.state, '', address());
+  // What the address holds of the controls.
+  function controls() {
+    const { photograph: _, ...named } = host.value ?? {};
+    return named;
   }
 
   function say(key) {
     said.textContent = key ? t(key) : '';
   }
 
-  function speak() {
-    fillTexts(root);
-    document.documentElement.lang = t('language.tag');
+  function write() {
+    const { weights, stem, stage, detail } = controls();
+    if (weights) {
+      const network = stem === 'bundled' ? t('window.stem.bundled') : stem;
+      const parts = [t(`page.weights.${weights}`), network, stage, t(`page.detail.${detail}`)];
+      settings.firstElementChild.textContent = parts.join(' · ');
+    }
+    examples.forEach((button) => {
+      button.setAttribute('aria-pressed', button.dataset.example === controls().example);
+      button.title = t(`window.example.${button.dataset.example}`);
+      button.setAttribute('aria-label', button.title);
+    });
   }
 
+  // Another photograph is a step that the browser's back leads away from; another setting is not.
+  function shown() {
+    const other = host.value?.photograph !== photograph;
+    photograph = host.value?.photograph;
+    // What a link or the browser's back asked for is there already.
+    const step = other && !(controls().example && asked().example === controls().example);
+    if (step) forgetPhotograph();
+    remember(controls(), { step });
+    write();
+    stale = true;
+    fillBench();
+  }
+
+  function speak() {
+    fillTexts(root);
+    write();
+  }
+
+  // The bench is worked out when somebody goes there.
+  function fillBench() {
+    if (!stale || place !== 'bench') return;
+    stale = false;
+    host.trigger('bench');
+  }
+
+  // --- the settings' panel
+
+  function open(wanted, { focus = true } = {}) {
+    if (wanted) page.dataset.settings = '';
+    else delete page.dataset.settings;
+    settings.setAttribute('aria-expanded', wanted);
+    if (wanted && focus) document.querySelector('#attn-settings :is(input, button, select)')?.focus();
+  }
+
+  settings.addEventListener('click', () => open(page.dataset.settings === undefined));
+  document.addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape' || page.dataset.settings === undefined) return;
+    open(false);
+    settings.focus();
+  });
+  document.addEventListener('pointerdown', (event) => {
+    const inside = event.target.closest?.('#attn-settings, .ap-settings, .options, [role=listbox], .toast-wrap');
+    if (page.dataset.settings !== undefined && !inside) open(false);
+  });
+
+  // --- photographs
+
+  examples.forEach((button) => button.addEventListener('click', () => {
+    host.trigger('command', { example: button.dataset.example });
+  }));
+
+  // A photograph pasted or dropped anywhere goes the way of a chosen one.
+  function take(event, files) {
+    const file = [...(files ?? [])].find(({ type }) => type.startsWith('image/'));
+    const input = document.querySelector('#attn-upload')?.parentElement.querySelector('input[type=file]');
+    if (!file || !input) return;
+    event.preventDefault();
+    const transfer = new DataTransfer();
+    transfer.items.add(file);
+    input.files = transfer.files;
+    input.dispatchEvent(new Event('change', { bubbles: true }));
+  }
+  document.addEventListener('paste', (event) => {
+    if (root.isConnected && !event.target.closest?.('input, textarea')) take(event, event.clipboardData?.files);
+  });
+
+  // --- the link
+
   root.querySelector('.ap-share').addEventListener('click', async () => {
-    remember();
     try {
-      await navigator.clipboard.writeText(location.href);
+      await navigator.clipboard.writeText(link());
       say(host.value?.example ? 'page.share.copied' : 'page.share.upload');
     } catch {
       say('page.share.failed');
     }
   });
 
+  // What the address asks for, back or forward: the server is asked only where the controls are others.
+  function restore(wanted) {
+    const now = controls();
+    const changes = {};
+    for (const name of Object.keys(now)) {
+      const value = wanted[name] ?? opening[name] ?? now[name];
+      if (String(value) !== String(now[name])) changes[name] = value;
+    }
+    if (Object.keys(changes).length) host.trigger('command', changes);
+  }
+
   window.attn.page = {
-    // Sets any of example, stem, stage, side, weights, position and seed, and inspects anew; opens a tab; mechanism and
-    // query ([row, column]) are the panels' own and need no request.
-    set({ tab, mechanism, query, ...controls }) {
-      if (tab) host.trigger('tab', { tab });
-      if (Object.keys(controls).length) host.trigger('command', controls);
+    // Sets any of example, stem, stage, detail, side, weights, position and seed, and inspects anew; opens a place;
+    // mechanism and query ([row, column]) are the panels' own and need no request.
+    set({ place, mechanism, query, ...others }) {
+      if (place) emit('attn:go', { place });
+      if (Object.keys(others).length) host.trigger('command', others);
       if (mechanism) emit('attn:mechanism', { source: 'page', name: mechanism });
       if (query) emit('attn:query', { source: 'page', row: query[0], col: query[1] });
     },
   };
 
-  on(root, 'attn:state', ({ state }) => {
-    shown = state;
-    remember();
+  on(root, 'attn:state', ({ state }) => remember({ view: state }));
+  on(root, 'attn:place', (now) => {
+    place = now.place;
+    open(false, { focus: false });
+    fillBench();
   });
+  onAsked(root, restore);
   onSpoken(root, () => {
     speak();
     say('');
-    remember();
+    remember({ lang: language() });
+    document.documentElement.lang = t('language.tag');
   });
-  host.watch(remember);
+  host.watch(shown);
+  if (host.value?.photograph !== opening.photograph) shown(); // a link was answered before this script came
+  place = latest('attn:place')?.place ?? null;
+  fillBench();
   speak();
+  document.documentElement.lang = t('language.tag');
 }

@@ -10,13 +10,13 @@ export const tourCore = (() => {
   const STEPS = [
     { id: 'point', questions: [{ options: 3, right: 1 }], where: '.attn-explorer', show: (f) => ({ query: f.queries[0] }) },
     { id: 'elsewhere', questions: [{ options: 2, right: 1 }], where: '.attn-explorer', show: (f) => ({ query: f.queries[1] }) },
-    { id: 'shape', questions: [{ options: 3, right: 1 }], tab: 'shapes', where: '#shapes, [role=tabpanel]', show: () => ({}) },
-    { id: 'gates', questions: [{ options: 2, right: 1 }], tab: 'lanes', where: '.attn-channels',
+    { id: 'shape', questions: [{ options: 3, right: 1 }], place: 'reference', where: '#attn-reference', show: () => ({}) },
+    { id: 'gates', questions: [{ options: 2, right: 1 }], place: 'bench', where: '.attn-channels',
       show: (f) => ({ mechanism: 'se', query: f.queries[0] }) },
-    { id: 'affine', questions: [{ options: 3, right: 0 }], tab: 'lanes',
+    { id: 'affine', questions: [{ options: 3, right: 0 }], place: 'bench',
       where: '.attn-channels > section:nth-of-type(3)', show: () => ({ mechanism: 'se' }) },
     { id: 'random', questions: [{ options: 2, right: 1 }], where: '.attn-explorer', weights: 'random', show: () => ({}) },
-    { id: 'shuffle', questions: [{ options: 2, right: 1 }], tab: 'lab', where: '.attn-lab', press: true, show: () => ({}) },
+    { id: 'shuffle', questions: [{ options: 2, right: 1 }], place: 'bench', where: '.attn-lab', press: true, show: () => ({}) },
     { id: 'three', questions: [{ options: 2, right: 1 }, { options: 3, right: 1 }, { options: 4, right: 0 }], show: () => ({}) },
   ];
 
@@ -202,11 +202,11 @@ export async function mount(element, host) {
 
   // The step's part of the page, once it is there: a tab opens, a map is computed.
   async function show() {
-    const { where, tab, weights, press, show: settings } = step();
+    const { where, place, weights, press, show: settings } = step();
     const mine = ++showing;
     const current = () => mine === showing && isOpen();
     const wanted = {};
-    if (tab) wanted.tab = tab;
+    if (place) wanted.place = place;
     if (weights) wanted.weights = weights;
     if (Object.keys(wanted).length) tell(wanted);
     if (where && (await until(() => visible(where), 8000)) && current()) mark(visible(where));

@@ -1,0 +1,70 @@
+// The page's head: what it claims, its places, the story's start, the language. Places are shown and hidden by the
+// page's style, so going from one to another asks nothing of the server.
+import { asked, onAsked, remember } from '../../web/address.js';
+import { h } from '../../web/reactive.js';
+import { emit, on, onSpoken } from '../../web/services.js';
+import { fillTexts, language, loadTexts, setLanguage, t } from '../../web/texts.js';
+
+export const PLACES = ['see', 'bench', 'reference'];
+
+export async function mount(element, host) {
+  await loadTexts('window', 'page');
+  const root = element.querySelector('.attn-page-head');
+  const page = element.closest('.gradio-container') ?? document.documentElement;
+  const flags = new URLSearchParams(location.search);
+  if (flags.get('embed')) page.dataset.embed = flags.get('embed');
+  if (flags.has('present')) page.dataset.present = '';
+  const buttons = PLACES.map((place) => h('button', { type: 'button', 'data-place': place, click: () => go(place) }));
+  root.querySelector('nav').append(...buttons);
+
+  function show(place) {
+    page.dataset.place = place;
+    buttons.forEach((button) => {
+      if (button.dataset.place === place) button.setAttribute('aria-current', 'page');
+      else button.removeAttribute('aria-current');
+    });
+    emit('attn:place', { place });
+  }
+
+  /** Opens a place as a step of the browser's history. */
+  function go(place) {
+    if (!PLACES.includes(place)) return;
+    if (place !== page.dataset.place) {
+      remember({ place: place === PLACES[0] ? null : place, step: null }, { step: true });
+      window.scrollTo({ top: 0 });
+    }
+    show(place);
+  }
+
+  function restore({ place } = asked()) {
+    show(PLACES.includes(place) ? place : PLACES[0]);
+  }
+
+  root.querySelector('.attn-story-start').addEventListener('click', () => emit('attn:story', { step: 1 }));
+  root.querySelector('.attn-skip').addEventListener('click', (event) => {
+    event.preventDefault();
+    go('see');
+    document.querySelector('#explorer canvas')?.focus();
+  });
+
+  // The panels at once; Gradio's own components by way of the server.
+  async function speak(code) {
+    await setLanguage(code);
+    host.trigger('language', { code });
+    root.querySelector('.attn-languages button')?.focus();
+  }
+
+  function write() {
+    fillTexts(root);
+    buttons.forEach((button) => { button.textContent = t(`window.place.${button.dataset.place}`); });
+    root.querySelector('.attn-languages').replaceChildren(...Object.entries(host.value.languages)
+      .filter(([code]) => code !== language())
+      .map(([code, name]) => h('button', { type: 'button', lang: code, click: () => speak(code) }, name)));
+  }
+
+  on(root, 'attn:go', ({ place }) => go(place));
+  onAsked(root, restore);
+  onSpoken(root, write);
+  write();
+  restore();
+}

@@ -1,0 +1,338 @@
+// The lane: the weights of a channel mechanism, as a wall of the photograph's channels or one channel large, and as a
+// strip. What others point at is marked here; the weights stay what they are.
+import { fetchArrays } from '../../web/arrays.js';
+import { cellUnder, drawCell, sameSpot } from '../../web/cell.js';
+import { fetchImage } from '../../web/fetch.js';
+import { makeFigure } from '../../web/figure.js';
+import { lightOf, lightRamp, litPhotograph, paintLight, smoothGrid } from '../../web/light.js';
+import { readable } from '../../web/numbers.js';
+import { decodeRow } from '../../web/rows.js';
+import { emit, latest, newSource, on, onSpoken } from '../../web/services.js';
+import { fillTexts, loadTexts, t } from '../../web/texts.js';
+import { onLooks } from '../../web/theme.js';
+import { asked, onAsked, remember } from '../../web/address.js';
+import { nameOf, weighed } from './weights.js';
+import { drawWall, layOut, spaced } from './wall.js';
+
+const ANSWERS = 5; // times its mean: a channel's answer that lights a place of the large picture fully
+const DOT = 3; // CSS pixels
+
+export async function mount(element, host) {
+  await loadTexts('window', 'channels', 'explorer');
+  const root = element.querySelector('.attn-channel-lane');
+  const find = (selector) => root.querySelector(selector);
+  const source = newSource('lane');
+  const canvas = find('.al-stage canvas');
+  const stage = find('.al-stage');
+  const select = find('.al-mechanism');
+  let data = null; // {arrays, facts, image}
+  let chosen = null; // a mechanism's facts
+  let now = null; // what it weighs with: see weighed()
+  let channel = null; // chosen: its row of a channel map, or the one shown large
+  let pointed = null; // channel under the pointer
+  let large = false;
+  let picture = null; // {base: canvas, tiles, size} as it is without marks
+  let frame = 0;
+
+  // --- what is shown -------------------------------------------------------------------------------------------------
+
+  function schedule() {
+    if (!frame) frame = requestAnimationFrame(draw);
+  }
+
+  /** The picture without the pointer: only a mechanism, a channel or a size changes it. */
+  function build() {
+    picture = null;
+    if (!data || !chosen || !stage.clientWidth) return;
+    const density = window.devicePixelRatio || 1;
+    const aspect = data.image.naturalWidth / data.image.naturalHeight;
+    const [wide, high] = [stage.clientWidth, stage.clientHeight];
+    const onPhotograph = large || now.positions;
+    const layout = onPhotograph ? null : layOut(now.count, [wide, high], aspect);
+    const size = layout
+      ? [layout.columns * layout.width, layout.rows * layout.height]
+      : [Math.min(wide, high * aspect), Math.min(high, wide / aspect)];
+    Object.assign(canvas, { width: Math.round(size[0] * density), height: Math.round(size[1] * density) });
+    Object.assign(canvas.style, { width: `${size[0]}px`, height: `${size[1]}px` });
+    const base = Object.assign(document.createElement('canvas'), { width: canvas.width, height: canvas.height });
+    const context = base.getContext('2d');
+    picture = { base, density, tiles: null };
+    if (layout) {
+      const shown = spaced(now.sorted, layout.shown);
+      const answers = (one) => decodeRow(data.arrays, 'features', one);
+      const wall = drawWall(data.image, layout, density, shown, answers, data.facts.maps_grid, now.light);
+      context.putImageData(wall.pixels, 0, 0);
+      Object.assign(picture, { tiles: wall.tiles, size: wall.size, columns: layout.columns });
+    } else {
+      const photograph = litPhotograph(data.image, canvas.width, canvas.height);
+      const [values, grid] = now.positions ? [now.weights, data.facts.grid] : answersOf(channel);
+      const levels = lightOf(values, { low: 0, high: now.positions ? now.high : ANSWERS });
+      paintLight(context, canvas.width, canvas.height, photograph, levels, grid, smoothGrid(grid));
+    }
+    canvas.dataset.mode = onPhotograph ? 'channel' : 'wall';
+  }
+
+  // A channel's answers, in multiples of their mean, after its weight has scaled them: the light is what goes on.
+  function answersOf(one) {
+    const values = decodeRow(data.arrays, 'features', one);
+    let mean = 0;
+    for (const value of values) mean += value / values.length;
+    const factor = mean > 0 ? now.light(one) / mean : 0;
+    return [values.map((value) => value * factor), data.facts.maps_grid];
+  }
+
+  function draw() {
+    frame = 0;
+    if (!picture) build();
+    if (!picture) return;
+    const context = canvas.getContext('2d');
+    context.drawImage(picture.base, 0, 0);
+    const query = latest('attn:query');
+    const cell = query && sameSpot(query, data.facts.grid);
+    if (picture.tiles) drawMarks(context, cell);
+    else if (cell) drawCell(context, canvas.width, canvas.height, data.facts.grid, cell, picture.density);
+    if (cell) Object.assign(root.dataset, { row: cell[0], col: cell[1] });
+  }
+
+  function drawMarks(context, cell) {
+    const { tiles, size: [width, height], density } = picture;
+    const dot = DOT * density;
+    if (cell) {
+      const [rows, cols] = data.facts.grid;
+      const x = ((cell[1] + 0.5) / cols) * width - dot / 2;
+      const y = ((cell[0] + 0.5) / rows) * height - dot / 2;
+      context.fillStyle = '#000';
+      for (const tile of tiles) context.fillRect(tile.left + x - density, tile.top + y - density, dot + 2 * density, dot + 2 * density);
+      context.fillStyle = '#fff';
+      for (const tile of tiles) context.fillRect(tile.left + x, tile.top + y, dot, dot);
+    }
+    const marked = tiles.find((tile) => tile.channel === pointed);
+    if (!marked) return;
+    context.lineWidth = 2 * density;
+    context.strokeStyle = '#fff';
+    context.strokeRect(marked.left, marked.top, width, height);
+  }
+
+  const strip = makeFigure(find('.attn-pane-strip canvas'), {
+    name: () => t('window.strip.channels', { name: nameOf(chosen) }),
+    draw(context, { width, height }, colours) {
+      if (!now) return;
+      const bar = width / now.sorted.length;
+      const top = 4;
+      now.sorted.forEach((one, i) => {
+        const share = Math.max(0, Math.min(1, now.weights[one] / now.high));
+        context.fillStyle = one === pointed || (large && one === channel) ? colours.text : colours.accent;
+        context.fillRect(i * bar, height - share * (height - top), Math.max(1, bar - (bar > 3 ? 1 : 0)), share * (height - top));
+      });
+      if (now.even) {
+        const y = height - (now.even / now.high) * (height - top);
+        context.strokeStyle = colours.text;
+        context.setLineDash([4, 4]);
+        context.strokeRect(0, y, width, 0);
+      }
+    },
+    items: () => now?.sorted.length ?? 0,
+    hit: (x, y, { width }) => (now ? Math.max(0, Math.min(now.sorted.length - 1, Math.floor((x / width) * now.sorted.length))) : null),
+    place: (i, { width, height }) => [(i * width) / now.sorted.length, 0, Math.max(2, width / now.sorted.length), height],
+    describe: (i) => now.describe(now.sorted[i]),
+    point: (i) => { if (!now.positions) pointAt(now.sorted[i]); },
+    pick: (i) => { if (!now.positions) choose(now.sorted[i]); },
+    data: () => [
+      { key: now.positions ? 'position' : 'channel', values: now.sorted },
+      { key: 'weight', values: now.sorted.map((one) => now.weights[one]) },
+    ],
+  });
+  find('.attn-pane-strip').append(...strip.nodes);
+
+  function write() {
+    if (!chosen) return;
+    find('.al-kind').textContent = t(`window.kind.${chosen.kind}`, { count: readable(now.total), side: readable(data.facts.channels) });
+    const badge = find('.attn-pane-badge');
+    badge.dataset.source = chosen.source;
+    badge.firstElementChild.textContent = t(`explorer.badge.${chosen.source}`, { seed: chosen.seed, file: '' });
+    badge.title = t(`channels.source.${chosen.source}.note`);
+    find('.al-unit').textContent = t(now.even ? 'window.unit.uniform' : 'window.unit.gate');
+    find('.attn-ramp').style.background = lightRamp();
+    const [least, most] = find('.al-ends').children;
+    least.textContent = '0';
+    most.textContent = now.even ? `≥ ${readable(now.high / now.even)}` : readable(now.high);
+    canvas.setAttribute('aria-label', t('window.wall', { name: nameOf(chosen) }));
+    find('.al-all').hidden = !large;
+    Object.assign(root.dataset, { mechanism: chosen.name, kind: chosen.kind, weights: now.total, channel: channel ?? '', large });
+    say();
+  }
+
+  function say() {
+    const all = t(`window.say.${chosen.kind}`, {
+      count: readable(now.count), channels: readable(data.facts.channels), channel: now.row ?? '',
+    });
+    const one = now.positions ? null : pointed ?? (large ? channel : null);
+    const sentence = one === null ? all : `${all} ${now.describe(one)}`;
+    find('.al-sentence').textContent = sentence;
+  }
+
+  // --- choosing --------------------------------------------------------------------------------------------------------
+
+  /** Reads the weights of the mechanism (and, of a channel map, the row) anew. */
+  function weigh() {
+    now = weighed(data, chosen, channel ?? 0);
+    if (now.row !== undefined) channel = now.row;
+  }
+
+  function refresh() {
+    if (!data || !chosen) return;
+    picture = null;
+    write();
+    strip.draw();
+    schedule();
+  }
+
+  function setMechanism(name, tell = true) {
+    const wanted = data?.facts.mechanisms.find((one) => one.name === name);
+    if (!wanted) return;
+    chosen = wanted;
+    pointed = null;
+    select.value = wanted.name;
+    weigh();
+    refresh();
+    if (!tell) return;
+    remember({ mechanism: wanted.name });
+    emit('attn:mechanism', { source, name: wanted.name });
+  }
+
+  function pointAt(one) {
+    if (one === pointed) return;
+    pointed = one;
+    say();
+    strip.draw();
+    schedule();
+  }
+
+  function choose(one, tell = true) {
+    if (!data || !(one >= 0 && one < data.facts.channels)) return;
+    channel = one;
+    large = true;
+    pointed = null;
+    if (chosen) weigh();
+    refresh();
+    if (!tell) return;
+    remember({ channel: one });
+    emit('attn:channel', { source, channel: one });
+  }
+
+  function showAll() {
+    large = false;
+    pointed = null;
+    if (now?.row === undefined) channel = null;
+    remember({ channel: null });
+    refresh();
+    canvas.focus({ preventScroll: true });
+  }
+
+  function tileUnder(event) {
+    const box = canvas.getBoundingClientRect();
+    const { tiles, size: [width, height], density } = picture;
+    const [x, y] = [(event.clientX - box.left) * density, (event.clientY - box.top) * density];
+    return tiles.find((one) => x >= one.left - 1 && x <= one.left + width + 1 && y >= one.top - 1 && y <= one.top + height + 1);
+  }
+
+  canvas.addEventListener('pointermove', (event) => {
+    if (!picture) return;
+    if (picture.tiles) pointAt(tileUnder(event)?.channel ?? null);
+    else if (event.pointerType === 'mouse' || event.pressure) tellCell(event);
+  });
+  canvas.addEventListener('pointerleave', () => { if (picture?.tiles) pointAt(null); });
+  canvas.addEventListener('click', (event) => {
+    if (!picture) return;
+    if (!picture.tiles) tellCell(event);
+    else {
+      const tile = tileUnder(event);
+      if (tile) choose(tile.channel);
+    }
+  });
+  function tellCell(event) {
+    const [rows, cols] = data.facts.grid;
+    const [row, col] = cellUnder(event, canvas, [rows, cols]);
+    emit('attn:query', { source, row, col, rows, cols });
+    schedule();
+  }
+
+  const STEPS = { ArrowRight: 1, ArrowLeft: -1 };
+  canvas.addEventListener('keydown', (event) => {
+    if (!picture || event.ctrlKey || event.metaKey || event.altKey) return;
+    const { tiles, columns } = picture;
+    const step = STEPS[event.key] ?? (tiles && { ArrowDown: columns, ArrowUp: -columns }[event.key]);
+    if (event.key === 'Escape' && large) showAll();
+    else if (step && tiles) {
+      const at = tiles.findIndex((tile) => tile.channel === pointed);
+      pointAt(tiles[Math.max(0, Math.min(tiles.length - 1, at < 0 ? 0 : at + step))].channel);
+      find('.attn-spoken[aria-live]').textContent = now.describe(pointed);
+    } else if (step && large) choose((channel + step + data.facts.channels) % data.facts.channels);
+    else if ((event.key === 'Enter' || event.key === ' ') && pointed !== null) choose(pointed);
+    else return;
+    event.preventDefault();
+  });
+  select.addEventListener('change', () => setMechanism(select.value));
+  find('.al-all').addEventListener('click', showAll);
+
+  // --- language, others, loading --------------------------------------------------------------------------------------
+
+  function writeTexts() {
+    fillTexts(root);
+    if (!data) {
+      find('.al-notice').textContent = '';
+      return;
+    }
+    select.replaceChildren(...data.facts.mechanisms.map((one) => new Option(nameOf(one), one.name)));
+    if (chosen) select.value = chosen.name;
+    refresh();
+  }
+
+  on(root, 'attn:query', (query) => { if (query.source !== source && data) schedule(); });
+  on(root, 'attn:mechanism', ({ source: who, name }) => { if (who !== source) setMechanism(name, false); });
+  on(root, 'attn:channel', ({ source: who, channel: one }) => { if (who !== source) choose(one, false); });
+  onAsked(root, restore);
+  onSpoken(root, writeTexts);
+  onLooks(root, refresh);
+
+  /** Shows what the address asks for. */
+  function restore() {
+    if (!data) return;
+    const { mechanism, channel: one } = asked();
+    const wanted = one === undefined ? NaN : Number(one);
+    large = Number.isInteger(wanted) && wanted >= 0 && wanted < data.facts.channels;
+    channel = large ? wanted : null;
+    const known = data.facts.mechanisms.map(({ name }) => name);
+    setMechanism(known.includes(mechanism) ? mechanism : known.includes(chosen?.name) && !mechanism ? chosen.name : known[0], false);
+  }
+
+  let loads = 0;
+  async function load(value) {
+    const run = ++loads;
+    if (!value?.arrays) return;
+    try {
+      const [arrays, image] = await Promise.all([fetchArrays(value.arrays.url), fetchImage(value.image.url)]);
+      if (run !== loads) return;
+      const before = data;
+      data = { arrays, image, facts: value.facts, path: value.image.path };
+      if (before && before.path !== data.path) {
+        large = false; // another photograph's channel is of no interest here
+        channel = null;
+      }
+      select.replaceChildren(...data.facts.mechanisms.map((one) => new Option(nameOf(one), one.name)));
+      if (before) setMechanism(data.facts.mechanisms.some(({ name }) => name === chosen?.name) ? chosen.name : data.facts.mechanisms[0]?.name, false);
+      else restore();
+      find('.al-notice').textContent = '';
+      root.dataset.state = 'ready';
+    } catch (error) {
+      if (run !== loads) return;
+      root.dataset.state = 'error';
+      find('.al-notice').textContent = t('channels.error');
+      console.error(error);
+    }
+  }
+
+  writeTexts();
+  host.watch(() => load(host.value));
+  await load(host.value);
+}

@@ -1,0 +1,62 @@
+// What a mechanism weighs with, from the arrays as they travel, and how one weight is said.
+import { fixed } from '../../web/numbers.js';
+import { decodeRow } from '../../web/rows.js';
+import { t } from '../../web/texts.js';
+import { heaviestFirst } from './wall.js';
+
+const OF_UNIFORM = 5; // the fixed scale of maps: as the AttnBlock's
+
+/** What the page calls a mechanism: its short name where the texts have one, else its own title. */
+export function nameOf(mechanism) {
+  if (!mechanism) return '';
+  const key = `channels.short.${mechanism.name}`;
+  const short = t(key);
+  return short === key ? mechanism.title : short;
+}
+
+/**
+ * {weights, sorted, count, total, high, even, row, positions, light(index), describe(index)} of a mechanism: `count`
+ * weights of `total`, `high` the full scale, `even` uniform attention's weight (of maps), `row` the channel whose row
+ * of a map it is (the nearest that travelled), `positions` whether they are weights of positions.
+ */
+export function weighed({ arrays, facts }, { name, kind }, channel) {
+  if (kind === 'channel_map') {
+    const at = nearest(arrays[`rows_${name}`], channel);
+    const row = arrays[`rows_${name}`][at];
+    const weights = decodeRow(arrays, `map_${name}`, at);
+    const even = 1 / weights.length;
+    const high = OF_UNIFORM * even;
+    return {
+      weights, even, high, row,
+      count: weights.length,
+      total: weights.length ** 2,
+      positions: false,
+      sorted: heaviestFirst(weights),
+      light: (index) => weights[index] / high,
+      describe: (index) => t('window.one.channel_map', { channel: index, row, times: fixed(weights[index] / even, 1) }),
+    };
+  }
+  const weights = arrays[`weights_${name}`];
+  const high = Math.max(1, ...weights);
+  const positions = kind === 'spatial_gate';
+  return {
+    weights, high, positions,
+    count: weights.length,
+    total: weights.length,
+    even: 0,
+    sorted: positions ? Array.from(weights.keys()) : heaviestFirst(weights),
+    light: (index) => weights[index] / high,
+    describe: (index) => (positions
+      ? t('window.one.spatial_gate', {
+        row: Math.floor(index / facts.grid[1]), col: index % facts.grid[1], gate: fixed(weights[index], 2),
+      })
+      : t('window.one.gate', { channel: index, gate: fixed(weights[index], 2) })),
+  };
+}
+
+function nearest(rows, channel) {
+  let best = 0;
+  for (let i = 1; i < rows.length; i++) if (Math.abs(rows[i] - channel) < Math.abs(rows[best] - channel)) best = i;
+  return best;
+}
+

@@ -1,0 +1,251 @@
+"""The first screen: two questions asked of one photograph, and the address that holds what is seen."""
+
+import random
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from gradio.media import get_image
+
+from attn.texts import text
+from tests.conftest import quiet
+
+pytestmark = pytest.mark.browser
+
+MAP = ".attn-explorer[data-state=ready]"
+LANE = ".attn-channel-lane[data-state=ready]"
+# What a person can use, in sight and above the fold.
+COUNTS = """() => {
+  const seen = (node) => {
+    const box = node.getBoundingClientRect();
+    return box.width > 0 && box.height > 0 && box.top < innerHeight && box.bottom > 0 && node.checkVisibility({
+      visibilityProperty: true, opacityProperty: true });
+  };
+  const walker = document.createTreeWalker(document.querySelector('.gradio-container'), NodeFilter.SHOW_TEXT);
+  let words = 0;
+  const segments = new Intl.Segmenter(document.documentElement.lang, { granularity: 'word' });
+  while (walker.nextNode()) {
+    const parent = walker.currentNode.parentElement;
+    if (!walker.currentNode.nodeValue.trim() || parent.closest('script, style, option') || !seen(parent)) continue;
+    const range = document.createRange();
+    range.selectNodeContents(walker.currentNode);
+    const box = range.getBoundingClientRect();
+    const clipped = getComputedStyle(parent).clipPath !== 'none';
+    if (box.top >= innerHeight || !box.width || clipped) continue;
+    for (const { isWordLike } of segments.segment(walker.currentNode.nodeValue)) if (isWordLike) words += 1;
+  }
+  const usable = 'button, a[href], input, select, textarea, summary, canvas[tabindex="0"]';
+  const controls = [...document.querySelectorAll(usable)].filter((node) => seen(node) && node.type !== 'hidden' &&
+    !node.matches('.attn-skip') && !node.closest('.attn-pane-strip')).length;
+  return { words, controls };
+}"""
+SHIFTS = """() => {
+  window.shifted = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
+  }).observe({ type: 'layout-shift', buffered: true });
+}"""
+PIXELS = """(selector) => {
+  const canvas = document.querySelector(selector);
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  let sum = 0;
+  for (let i = 0; i < data.length; i++) sum = (sum * 31 + data[i]) % 1e9;
+  return sum;
+}"""
+
+
+def ready(page: Any) -> Any:
+    page.wait_for_selector(MAP, timeout=60_000)
+    page.wait_for_selector(LANE, timeout=60_000)
+    return page
+
+
+@pytest.fixture
+def page(app_url: str, open_page: Callable[..., Any]) -> Any:
+    return ready(open_page(f"{app_url}?lang=en"))
+
+
+def hover(page: Any, row: int, col: int) -> None:
+    canvas = page.locator("#explorer .ax-stage canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    rows, cols = (int(page.locator(MAP).get_attribute(f"data-{side}")) for side in ("rows", "cols"))
+    page.mouse.move(box["x"] + (col + 0.5) / cols * box["width"], box["y"] + (row + 0.5) / rows * box["height"])
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def test_pointing_changes_where_and_leaves_which_channels(page: Any) -> None:
+    strips = [f"{side} .attn-pane-strip canvas" for side in ("#explorer", "#lane")]
+    hover(page, 6, 18)
+    quiet(page)
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    left, right = [page.evaluate(PIXELS, strip) for strip in strips]
+    seen = {left}
+    for row, col in [(30, 5), (14, 19), (2, 38)]:
+        hover(page, row, col)
+        seen.add(page.evaluate(PIXELS, strips[0]))
+        assert page.evaluate(PIXELS, strips[1]) == right
+        lane = page.locator(LANE)
+        assert (lane.get_attribute("data-row"), lane.get_attribute("data-col")) == (str(row), str(col))
+    assert len(seen) == 4
+    assert requests == []
+
+
+def test_both_sentences_say_it_in_numbers(page: Any) -> None:
+    hover(page, 14, 19)
+    left, right = page.locator(".ax-sentence"), page.locator(".al-sentence")
+    page.wait_for_function("() => /share \\d+ %/.test(document.querySelector('.ax-sentence').textContent)")
+    assert re.search(r"looks at about [\d,.]+ of 1,600 positions", left.inner_text())
+    assert "256 gates" in right.inner_text()
+    assert "100 %" in right.inner_text()
+
+
+def test_every_mechanism_that_is_sent_can_be_chosen(page: Any) -> None:
+    select = page.locator(".al-mechanism")
+    names = select.locator("option").evaluate_all("(options) => options.map((option) => option.value)")
+    assert {"se", "eca", "cbam", "cam", "xca"} <= set(names)
+    for name in names:
+        select.select_option(name)
+        page.wait_for_selector(f"{LANE}[data-mechanism='{name}']")
+        kind = page.locator(LANE).get_attribute("data-kind")
+        weights = {"gate": "256", "channel_map": "65536", "spatial_gate": "1600"}[kind]
+        assert page.locator(LANE).get_attribute("data-weights") == weights
+        assert parse_qs(urlsplit(page.url).query)["mechanism"] == [name]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("size", [(1280, 720), (1440, 900)])
+def test_the_first_screen_says_it_in_few_words(
+    app_url: str, open_page: Callable[..., Any], size: tuple[int, int], language: str
+) -> None:
+    page = ready(open_page(f"{app_url}?lang={language}", viewport={"width": size[0], "height": size[1]}))
+    counts = page.evaluate(COUNTS)
+    assert counts["words"] <= 130
+    assert counts["controls"] <= 16
+    for selector in (".attn-page-head h1", MAP + " .ax-stage", LANE + " .al-stage", ".ax-sentence", ".al-sentence"):
+        box = page.locator(selector).bounding_box()
+        assert box["y"] >= 0
+        assert box["y"] + min(box["height"], 20) <= size[1]
+    assert page.locator("h1").inner_text() == text(language, "window.headline")
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+def test_nothing_jumps_while_it_opens(app_url: str, open_page: Callable[..., Any], size: tuple[int, int]) -> None:
+    page = open_page("about:blank", viewport={"width": size[0], "height": size[1]})
+    page.add_init_script(f"({SHIFTS})()")
+    page.goto(app_url)
+    ready(page)
+    quiet(page)
+    assert page.evaluate("window.shifted") <= 0.05
+
+
+def test_places_have_addresses_and_back_leads_back(page: Any) -> None:
+    for place in ("bench", "reference", "see"):
+        page.locator(f"[data-place={place}]").last.click()
+        page.locator(f"#attn-{place}").wait_for(state="visible")
+        assert parse_qs(urlsplit(page.url).query).get("place") == ([place] if place != "see" else None)
+    page.go_back()
+    page.locator("#attn-reference").wait_for(state="visible")
+    page.go_back()
+    page.locator("#attn-bench").wait_for(state="visible")
+    page.go_forward()
+    page.locator("#attn-reference").wait_for(state="visible")
+
+
+def test_another_photograph_takes_the_last_ones_parts_out_of_the_address(page: Any) -> None:
+    page.locator("#lane canvas").first.click(position={"x": 30, "y": 30})
+    page.wait_for_function("() => new URLSearchParams(location.search).has('channel')")
+    hover(page, 3, 4)
+    page.wait_for_function("() => new URLSearchParams(location.search).get('view') === 'q3.4'")
+    page.locator("[data-example=tower]").click()
+    page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='25']", timeout=60_000)
+    page.wait_for_function("() => new URLSearchParams(location.search).get('example') === 'tower'")
+    assert not {"channel", "view"} & set(parse_qs(urlsplit(page.url).query))
+    page.go_back()
+    page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='40'][data-row='3'][data-col='4']", timeout=60_000)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_link_opens_as_what_it_was_copied_from(app_url: str, open_page: Callable[..., Any], seed: int) -> None:
+    chance = random.Random(seed)
+    example, detail = chance.choice(["lion", "cheetah", "tower"]), chance.choice(["coarse", "fine"])
+    page = ready(open_page(f"{app_url}?example={example}&detail={detail}&lang={chance.choice(['en', 'zh'])}"))
+    rows, cols = (int(page.locator(MAP).get_attribute(f"data-{side}")) for side in ("rows", "cols"))
+    page.locator(".al-mechanism").select_option(chance.choice(["eca", "cam", "xca"]))
+    page.locator("#lane canvas").first.click(position={"x": chance.randrange(20, 200), "y": 60})
+    for _ in range(chance.randrange(1, 3)):
+        hover(page, chance.randrange(rows), chance.randrange(cols))
+        page.mouse.down()
+        page.mouse.up()
+    page.wait_for_function("() => /p\\d/.test(new URLSearchParams(location.search).get('view') ?? '')")
+    page.wait_for_timeout(400)
+    state = f"""() => {{
+      const map = document.querySelector('{MAP}'), lane = document.querySelector('{LANE}');
+      const pick = (data, names) => Object.fromEntries(names.map((name) => [name, data[name]]));
+      return [map.explorer.getState(), pick(map.dataset, ['rows', 'cols', 'pins']),
+        pick(lane.dataset, ['mechanism', 'kind', 'channel', 'large', 'row', 'col']), document.documentElement.lang];
+    }}"""
+    expected = page.evaluate(state)
+    other = ready(open_page(page.url))
+    other.wait_for_function(f"(pins) => document.querySelector('{MAP}').dataset.pins === pins", arg=expected[1]["pins"])
+    other.wait_for_timeout(300)
+    assert other.evaluate(state) == expected
+
+
+def test_embedded_it_is_the_window_alone(app_url: str, open_page: Callable[..., Any]) -> None:
+    page = ready(open_page(f"{app_url}?embed=window", viewport={"width": 900, "height": 560}))
+    address = page.url
+    assert not page.locator(".attn-page-head").is_visible()
+    assert not page.locator(".attn-bar").is_visible()
+    hover(page, 3, 4)
+    page.wait_for_timeout(500)
+    assert page.url == address
+    assert page.evaluate("document.documentElement.scrollHeight") <= 620
+
+
+def test_a_pasted_photograph_is_taken(page: Any) -> None:
+    page.evaluate(
+        """async (path) => {
+          const blob = await (await fetch(path)).blob();
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([blob], 'pasted.jpg', { type: 'image/jpeg' }));
+          document.body.dispatchEvent(new ClipboardEvent('paste', { clipboardData: transfer, bubbles: true }));
+        }""",
+        page.evaluate("() => document.querySelector('[data-example=tower] img').src"),
+    )
+    page.wait_for_function("() => !new URLSearchParams(location.search).has('example')", timeout=60_000)
+
+
+def test_only_what_the_network_has_is_offered(page: Any) -> None:
+    page.locator(".ap-settings").click()
+    assert page.get_by_label("layer3", exact=True).is_visible()
+    assert page.get_by_label("layer4", exact=True).count() == 0
+
+
+def test_on_a_phone_a_tap_asks_and_a_swipe_scrolls(app_url: str, open_page: Callable[..., Any]) -> None:
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    page = ready(open_page(f"{app_url}?lang=en", **phone))
+    canvas = page.locator("#explorer .ax-stage canvas")
+    box = canvas.bounding_box()
+    assert box["width"] >= 388
+    assert page.locator("#attn-upload").bounding_box()["y"] < 844
+    canvas.tap(position={"x": box["width"] * 0.25, "y": box["height"] * 0.75})
+    page.wait_for_selector(f"{MAP}[data-row='30'][data-col='10']")
+    assert page.locator(MAP).get_attribute("data-pins") == "0"
+    assert "pan-y" in canvas.evaluate("(node) => getComputedStyle(node).touchAction")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("document.documentElement.scrollHeight") <= 8000
+    for button in page.locator("nav [data-place]").all():
+        side = button.bounding_box()
+        assert side["x"] >= 0
+        assert side["x"] + side["width"] <= 390
+
+
+def test_an_upload_without_a_word(page: Any) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name=text("en", "window.photograph")).click()
+    chooser.value.set_files(get_image("cheetah.jpg"))
+    page.wait_for_selector(f"{MAP}[data-rows='27'][data-cols='40']", timeout=60_000)
