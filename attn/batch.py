@@ -1,35 +1,74 @@
 """The numbers of a whole folder of photographs, as Parquet: ``python -m attn.batch FOLDER OUT``.
 
-One row a photograph. Stopped at any moment it goes on where it was: what lies in OUT is not computed again. The work is
-spread over the processors of this machine by Ray Data, or over a cluster where RAY_ADDRESS names one and FOLDER, OUT
-and this repository have the same paths on all its machines. Needs ``pip install -r requirements-batch.txt``.
+One row a photograph. Stopped at any moment it goes on where it was: what lies in OUT is not computed again, unless the
+photograph has changed. The work is spread over the processors of this machine by Ray Data, or over a cluster where
+RAY_ADDRESS names one and FOLDER, OUT and this repository have the same paths on all its machines; a machine that is
+lost on the way costs time only. Needs ``pip install -r requirements-batch.txt``.
+
+In OUT only files named ``attn-….parquet`` that hold the settings they were made with are read, replaced or counted.
+Column ``path`` is relative to FOLDER; in it a backslash stands as two, and a byte that is not UTF-8 as ``\\xe9``.
 """
 
 import argparse
+import hashlib
+import io
+import json
 import os
+import re
 import sys
+import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from attn import bundled
 from attn.checkpoints import SOURCES
-from attn.images import ImageError
+from attn.images import SUFFIXES
 from attn.inspector import Inspection, Inspector
 from attn.measures.channels import median_defined
 from attn.stems import DETAILS, STAGES, STEMS
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 BATCH = 16
+# A side of the grid: a map of 128² × 128² float32 is 1 GB, in every worker.
+MAX_ROWS = 128
+_SETTINGS = b"attn.batch"  # where a file of ours keeps its settings, as JSON
+_ABANDONED_SECONDS = 3600.0
 
 
 def pictures(folder: Path) -> list[str]:
-    """The pictures in ``folder`` and below it, by suffix: sorted paths relative to it."""
+    """The pictures in ``folder`` and below it, by suffix: sorted paths relative to it.
+
+    Raises:
+        OSError: it, or a folder in it, cannot be read.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
     return sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file()
+        (Path(parent) / name).relative_to(folder).as_posix()
+        for parent, _, names in os.walk(folder, onerror=fail)
+        for name in names
+        if Path(name).suffix.lower() in SUFFIXES and (Path(parent) / name).is_file()
+    )
+
+
+def path_text(path: str) -> str:
+    """A path as text that every program can read: a backslash doubled, a byte that is not UTF-8 as ``\\xe9``."""
+    return os.fsencode(path).replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
+
+
+def text_path(text: str) -> str:
+    """The path that `path_text` wrote."""
+    return os.fsdecode(
+        re.sub(
+            rb"\\(?:x([0-9a-f]{2})|\\)",
+            lambda found: bytes.fromhex(found[1].decode()) if found[1] else b"\\",
+            text.encode(),
+        )
     )
 
 
@@ -57,51 +96,176 @@ def row_of(inspection: Inspection) -> dict[str, float | int]:
     return row
 
 
+def settings_of(folder: Path, longest_side: int, options: Mapping[str, Any]) -> dict[str, Any]:
+    """All that the numbers depend on but the photographs themselves."""
+    manifest = (bundled.WEIGHTS_DIR / bundled.MANIFEST).read_bytes()
+    return {
+        "folder": path_text(str(folder)),
+        "longest_side": longest_side,
+        **options,
+        "bundled_weights": hashlib.sha256(manifest).hexdigest()[:12],
+    }
+
+
 class Measure:
-    """A worker: one inspector, batches of paths in, columns of numbers out. A file that is no picture is a sentence."""
+    """One inspector: batches of paths in, columns of numbers out. A file that is no picture is a sentence."""
 
     def __init__(self, folder: str, longest_side: int, options: Mapping[str, Any]) -> None:
         import torch
 
         torch.set_num_threads(1)  # one worker a processor
-        self.folder = Path(folder)
+        self.folder = Path(text_path(folder))
         self.longest_side = longest_side
-        self.inspector = Inspector(**options)
+        self.inspector = Inspector(**options, max_rows=MAX_ROWS)
         self.columns = list(row_of(self.inspector.inspect(np.zeros((64, 64, 3), np.uint8), 64)))
 
     def __call__(self, batch: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-        """{"path": (b,)} → one column of b values per number, and the sentence of each picture that failed or ""."""
+        """{"path": (b,) as `path_text`} → one column of b values per number, of each photograph's `version`, and of
+        the sentence of each picture that could not be used or ""."""
         rows = [self.measure(str(path)) for path in batch["path"]]
-        return {name: np.array([row[name] for row in rows]) for name in ("path", "error", *self.columns)}
+        names = ("path", "bytes", "modified_ns", "error", *self.columns)
+        return {name: np.array([row[name] for row in rows]) for name in names}
 
-    def measure(self, path: str) -> dict[str, Any]:
+    def measure(self, name: str) -> dict[str, Any]:
         """One picture's row; nan throughout where it cannot be used."""
+        path = self.folder / text_path(name)
+        row: dict[str, Any] = {"path": name, "bytes": -1, "modified_ns": -1, "error": ""}
         try:
-            numbers = row_of(self.inspector.inspect(self.folder / path, self.longest_side))
-        except (ImageError, ValueError) as error:
-            return {"path": path, "error": str(error), **dict.fromkeys(self.columns, np.nan)}
-        return {"path": path, "error": "", **{name: float(value) for name, value in numbers.items()}}
+            row["bytes"], row["modified_ns"] = version(path)  # before it is read: a change meanwhile is seen later
+            numbers = row_of(self.inspector.inspect(path, self.longest_side))
+        except (ValueError, OSError, RuntimeError, MemoryError) as error:
+            return row | {"error": str(error) or type(error).__name__} | dict.fromkeys(self.columns, np.nan)
+        return row | {key: float(value) for key, value in numbers.items()}
+
+
+class MeasureToFiles:
+    """`Measure` whose every batch becomes a Parquet file in ``out``; what it returns says only how many they were."""
+
+    def __init__(self, folder: str, out: str, longest_side: int, options: Mapping[str, Any]) -> None:
+        self.out = Path(text_path(out))
+        self.settings = settings_of(Path(text_path(folder)), longest_side, options)
+        self.measure = Measure(folder, longest_side, options)
+
+    def __call__(self, rows: Mapping[str, Sequence[Sequence[str]]]) -> dict[str, Any]:
+        """{"paths": (1,) lists of paths} → how many of them could not be used."""
+        failed = 0
+        for paths in rows["paths"]:
+            columns = self.measure({"path": paths})
+            write(self.out, columns, self.settings)
+            failed += int(np.count_nonzero(columns["error"] != ""))
+        return {"failed": np.array([failed])}
+
+
+def version(path: Path) -> tuple[int, int]:
+    """What tells a photograph from another one of the same name: its bytes and when it was modified."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def write(out: Path, columns: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """A Parquet file of these columns, whole or not at all. The same photographs again have the same file."""
+    import pyarrow
+    import pyarrow.parquet
+
+    content = io.BytesIO()
+    table = pyarrow.table(dict(columns)).replace_schema_metadata({_SETTINGS: json.dumps(settings)})
+    pyarrow.parquet.write_table(table, content)
+    name = hashlib.sha256("\n".join(columns["path"]).encode()).hexdigest()[:16]
+    with tempfile.NamedTemporaryFile(dir=out, prefix=".attn-", suffix=".part", delete=False) as part:
+        part.write(content.getbuffer())
+        part.flush()
+        os.fsync(part.fileno())
+    Path(part.name).chmod(0o644)
+    Path(part.name).replace(out / f"attn-{name}.parquet")
+
+
+def results(out: Path) -> dict[Path, tuple[dict[str, Any], dict[str, tuple[int, int]]]]:
+    """Our files in ``out`` → their settings, and the `version` of each path they hold. Others are passed over."""
+    import pyarrow.parquet
+    from pyarrow import ArrowException
+
+    found = {}
+    for file in sorted(out.glob("attn-*.parquet")):
+        try:
+            settings = json.loads((pyarrow.parquet.read_schema(file).metadata or {})[_SETTINGS])
+            columns = pyarrow.parquet.read_table(file, columns=["path", "bytes", "modified_ns"]).to_pydict()
+        except (ArrowException, KeyError, ValueError, OSError):
+            continue
+        versions = zip(columns["bytes"], columns["modified_ns"], strict=True)
+        found[file] = settings, dict(zip(columns["path"], versions, strict=True))
+    return found
 
 
 def done(out: Path) -> set[str]:
-    """The paths that complete files in ``out`` hold; a file that was being written when the run ended is removed."""
-    import pyarrow.parquet as parquet
-    from pyarrow import ArrowInvalid
-
-    paths: set[str] = set()
-    for file in sorted(out.glob("*.parquet")):
-        try:
-            paths.update(parquet.read_table(file, columns=["path"])["path"].to_pylist())
-        except ArrowInvalid:
-            file.unlink()
-    return paths
+    """The paths, as `path_text`, that our files in ``out`` hold."""
+    return {name for _, versions in results(out).values() for name in versions}
 
 
-def run(folder: Path, out: Path, longest_side: int, options: Mapping[str, Any], workers: int | None = None) -> int:
-    """Measure what ``out`` lacks of ``folder``; returns how many pictures that were.
+def check_settings(out: Path, settings: Mapping[str, Any]) -> None:
+    """Raises ValueError where ``out`` holds numbers that were made with others."""
+    for old, _ in results(out).values():
+        differing = [
+            f"{name} {old.get(name)}, not {settings.get(name)}"
+            for name in sorted({*settings, *old})
+            if old.get(name) != settings.get(name)
+        ]
+        if differing:
+            raise ValueError(f"{out} holds numbers of other settings ({'; '.join(differing)}): choose another folder.")
+
+
+def forget(out: Path, names: set[str]) -> None:
+    """Takes the rows of these photographs out of our files, and what a run that was killed left half written."""
+    import pyarrow
+    import pyarrow.parquet
+
+    for file, (settings, versions) in results(out).items():
+        if names.isdisjoint(versions):
+            continue
+        table = pyarrow.parquet.read_table(file)
+        kept = table.filter(pyarrow.array([name not in names for name in table["path"].to_pylist()]))
+        if kept.num_rows:
+            write(out, kept.to_pydict(), settings)
+        file.unlink()
+    for part in out.glob(".attn-*.part"):
+        if time.time() - part.stat().st_mtime > _ABANDONED_SECONDS:  # a younger one may be another run's
+            part.unlink(missing_ok=True)
+
+
+def check(folder: Path, out: Path, longest_side: int, options: Mapping[str, Any]) -> list[str]:
+    """What ``out`` lacks of ``folder``, as `path_text`; everything is tried before the first photograph is.
 
     Raises:
-        ValueError: no pictures; ImportError: Ray is not installed.
+        ValueError: no pictures, settings that do not go together, or others in ``out``; OSError: a folder cannot be
+        read or written; RuntimeError: weights that cannot be had; ImportError: pyarrow is not installed.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"expected a folder of photographs, there is none at {folder}.")
+    every = pictures(folder)
+    if not every:
+        raise ValueError(f"expected pictures ({', '.join(SUFFIXES)}) in {folder}, found none.")
+    check_settings(out, settings_of(folder, longest_side, options))
+    inspector = Inspector(**options)
+    inspector.stem.check_grid((64, 64), longest_side, MAX_ROWS, MAX_ROWS)
+    inspector.inspect(np.zeros((64, 64, 3), np.uint8), 64)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=out):
+        pass
+    finished: dict[str, tuple[int, int]] = {}
+    for _, versions in results(out).values():
+        finished |= versions
+    names = {path_text(path): path for path in every}
+    changed = {name for name in names.keys() & finished.keys() if finished[name] != version(folder / names[name])}
+    forget(out, changed)
+    return [name for name in names if name not in finished or name in changed]
+
+
+def run(
+    folder: Path, out: Path, longest_side: int, options: Mapping[str, Any], workers: int | None = None
+) -> tuple[int, int]:
+    """Measure what ``out`` lacks of ``folder``; returns how many pictures that were, and how many could not be used.
+
+    Raises:
+        as `check`, and ImportError: Ray is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")  # a busy machine is not a broken one
@@ -109,31 +273,28 @@ def run(folder: Path, out: Path, longest_side: int, options: Mapping[str, Any], 
     import ray.data
 
     folder, out = folder.resolve(), out.resolve()
-    every = pictures(folder)
-    if not every:
-        raise ValueError(f"expected pictures ({', '.join(sorted(SUFFIXES))}) in {folder}, found none")
-    out.mkdir(parents=True, exist_ok=True)
-    finished = done(out)
-    missing = [path for path in every if path not in finished]
+    missing = check(folder, out, longest_side, options)
     if not missing:
-        return 0
+        return 0, 0
     ray.init(num_cpus=workers if "RAY_ADDRESS" not in os.environ else None, include_dashboard=False)
     try:
-        # One small file a block: what is finished is on disk, and a worker that dies loses a block at most.
-        blocks = -(-len(missing) // BATCH)
-        size = max(1, min(blocks, int(ray.cluster_resources()["CPU"])))
-        dataset = ray.data.from_items([{"path": path} for path in missing], override_num_blocks=blocks).map_batches(
-            Measure,
-            fn_constructor_args=(str(folder), longest_side, dict(options)),
-            batch_size=BATCH,
-            compute=ray.data.ActorPoolStrategy(size=size),
+        # A row is a batch, and a batch a file: Ray may cut and join rows as it likes, and do one twice.
+        batches = [{"paths": missing[start : start + BATCH]} for start in range(0, len(missing), BATCH)]
+        size = max(1, min(len(batches), int(ray.cluster_resources()["CPU"])))
+        counts = ray.data.from_items(batches, override_num_blocks=len(batches)).map_batches(
+            MeasureToFiles,
+            fn_constructor_args=(path_text(str(folder)), path_text(str(out)), longest_side, dict(options)),
+            batch_size=1,
+            # Where a machine is lost there is room for fewer: the rest go on without the others.
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=size),
             num_cpus=1,
         )
-        # Writing asks for no processor: the workers hold them all, and it would wait until they are done.
-        dataset.write_parquet(str(out), mode="append", ray_remote_args={"num_cpus": 0})
+        failed = sum(int(row["failed"]) for row in counts.iter_rows())
     finally:
         ray.shutdown()
-    return len(missing)
+    if lost := set(missing) - done(out):
+        raise RuntimeError(f"{len(lost)} photographs were not measured: run the same command again.")
+    return len(missing), failed
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -149,15 +310,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of random weights")
     parser.add_argument("--workers", type=int, help="processes on this machine (default: one a processor)")
     args = parser.parse_args(arguments)
+    if args.workers is not None and args.workers < 1:
+        parser.error(f"argument --workers: expected at least 1, got {args.workers}")
     options = {name: getattr(args, name) for name in ("stem", "stage", "detail", "weights", "seed")}
     try:
-        count = run(args.folder, args.out, args.longest_side, options, args.workers)
+        count, failed = run(args.folder, args.out, args.longest_side, options, args.workers)
     except ImportError as error:
         print(f"{error.name} is missing: pip install -r requirements-batch.txt", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{error.filename or args.out}: {error.strerror or error}", file=sys.stderr)
         return 1
     except (ValueError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
+    if failed:
+        print(f"{failed} could not be used: the column error says why")
     print(f"{count} photographs measured; {len(done(args.out))} in {args.out}")
     return 0
 
