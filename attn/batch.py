@@ -286,7 +286,7 @@ def run(
             fn_constructor_args=(path_text(str(folder)), path_text(str(out)), longest_side, dict(options)),
             batch_size=1,
             # Where a machine is lost there is room for fewer: the rest go on without the others.
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=size),
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=size, initial_size=size),
             num_cpus=1,
         )
         failed = sum(int(row["failed"]) for row in counts.iter_rows())
