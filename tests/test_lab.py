@@ -23,6 +23,7 @@ from attn.ui.panels.lab.panel import (
     STRENGTHS,
     Lab,
     LabView,
+    filled,
     formulas,
     grouping_figures,
     lab_arrays,
@@ -238,15 +239,24 @@ def test_statements_name_test_files_that_exist() -> None:
 
 
 def test_grouping_figures_are_the_measured_ones_and_only_those(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("attn.ui.panels.lab.panel.WEIGHTS_DIR", tmp_path)
-    assert grouping_figures("bundled", "layer3") == {}
+    file = tmp_path / "figures.json"
+    monkeypatch.setattr("attn.measured.FIGURES", file)
+    assert grouping_figures("bundled", "layer3", "fine") == {}
+    assert "–" in filled("{gain_layer3}")
     rows = [
         {"mechanism": "attn", "auc": 0.8, "photographs": 9},
-        {"mechanism": "attn_position", "auc": 0.9, "photographs": 9},
+        {"mechanism": "attn_position", "auc": 0.925, "photographs": 9},
     ]
-    (tmp_path / "figures.json").write_text(json.dumps({"layer3": {"stem": "bundled", "rows": rows}}))
-    assert grouping_figures("bundled", "layer3") == {"without": 0.8, "with": 0.9, "photographs": 9}
-    assert grouping_figures("resnet18", "layer3") == {}
-    assert grouping_figures("bundled", "layer2") == {}
-    (tmp_path / "figures.json").write_text(json.dumps({"layer3": {"stem": "bundled", "rows": rows[:1]}}))
-    assert grouping_figures("bundled", "layer3") == {}
+    file.write_text(json.dumps({"layer3": {"fine": {"rows": rows}, "coarse": {"rows": rows[:1]}}}))
+    assert grouping_figures("bundled", "layer3", "fine") == {"without": 0.8, "with": 0.925, "photographs": 9}
+    assert filled("a gain of {gain_layer3}") == "a gain of 0.125"
+    assert grouping_figures("resnet18", "layer3", "fine") == {}
+    assert grouping_figures("bundled", "layer2", "fine") == {}
+    assert grouping_figures("bundled", "layer3", "coarse") == {}
+
+
+def test_no_number_of_a_statement_is_typed_that_was_measured() -> None:
+    """Whatever figures.json knows comes from it: a text that types such a number would not follow it."""
+    for language in LANGUAGES:
+        for key, sentence in load_texts(language, "statements").items():
+            assert not re.search(r"0\.\d{3}", sentence), key

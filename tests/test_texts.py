@@ -8,12 +8,15 @@ import pytest
 
 import attn.ui
 from attn import images
+from attn.measured import measured_rows, position_gain
+from attn.stems import DETAILS
 from attn.texts import LANGUAGES, load_texts, text
 from attn.ui.panels.lab.panel import statements
 from attn.ui.wording import figures_table
 from tests.corpus import png
 
 UI = Path(attn.ui.__file__).parent
+MEASURED = [(stage, detail) for stage in ("layer2", "layer3") for detail in DETAILS]
 LIBRARY = UI.parent
 
 
@@ -98,7 +101,35 @@ def test_text_fills_in_values() -> None:
         load_texts("fr")
 
 
-def test_the_readme_quotes_the_figures_that_ship() -> None:
+def test_the_readme_types_no_figure_that_is_measured() -> None:
+    """Figures of the weights stand where they are written by their command: figures.json and the model card."""
     readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-    assert figures_table("en") in readme
-    assert statements("en") in readme
+    assert "assets/weights/README.md" in readme
+    scores = [f"{row['auc']:.3f}" for stage, detail in MEASURED for row in measured_rows(stage, detail).values()]
+    assert scores
+    assert [score for score in scores if score in readme] == []
+
+
+def test_the_page_quotes_the_figures_that_ship() -> None:
+    for language in LANGUAGES:
+        table, told = figures_table(language), statements(language)
+        for stage, detail in MEASURED:
+            assert all(f"{row['auc']:.3f}" in table for row in measured_rows(stage, detail).values())
+            gain = position_gain(stage, DETAILS[1])
+            assert gain is not None
+            assert f"{gain:.3f}" in told
+
+
+def terms(sentence: str) -> list[str]:
+    """The names of the glossary's terms that a text marks."""
+    return re.findall(r"\(#term-(\w+)\)", sentence)
+
+
+def test_marked_terms_exist_and_every_entry_is_used() -> None:
+    for language in LANGUAGES:
+        texts = load_texts(language)
+        entries = {key.removeprefix("glossary.") for key in load_texts(language, "glossary") if key.count(".") == 1}
+        marked = {name for sentence in texts.values() for name in terms(sentence)}
+        assert marked <= entries
+        assert entries - marked == set()
+        assert all(f"glossary.{name}.means" in texts for name in entries)

@@ -1,6 +1,5 @@
 """What Gradio's own components say: labels, tables and errors, in the language of whoever reads them."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -8,10 +7,10 @@ from typing import Any
 
 import gradio as gr
 
-from attn.bundled import WEIGHTS_DIR
 from attn.checkpoints import SOURCES
 from attn.errors import PlainError
 from attn.inspector import Inspection
+from attn.measured import measured_rows, measured_stages
 from attn.stems import DETAILS, STEMS
 from attn.texts import text
 from attn.ui.panels.lab.panel import formulas, statements
@@ -78,26 +77,30 @@ def shapes_table(inspection: Inspection, language: str) -> str:
 def figures_table(language: str) -> str:
     """What each kind of attention buys on the same frozen features, as measured and kept beside the weights.
 
-    A Markdown table per stage: grouping AUC with its 95 % interval, parameters and multiply-adds.
+    A Markdown table per stage and detail: grouping AUC with its 95 % interval, parameters and multiply-adds.
     """
-    try:
-        figures = json.loads((WEIGHTS_DIR / "figures.json").read_text("utf-8"))
-    except OSError:
-        return text(language, "page.figures.missing")
     head = " | ".join(text(language, f"page.figures.{column}") for column in ("what", "auc", "parameters", "madds"))
     tables = [text(language, "page.figures.intro")]
-    for stage in sorted(figures, reverse=True):
-        rows = figures[stage]["rows"]
-        where = text(
-            language, "page.figures.stage", stage=stage, side=figures[stage]["longest_side"], n=rows[0]["photographs"]
-        )
-        lines = []
-        for row in rows:
-            what = text(language, f"page.figures.row.{row['mechanism']}")
-            score = f"**{row['auc']:.3f}** ({row['low']:.3f}–{row['high']:.3f})"
-            lines.append(f"| {what} | {score} | {_count(row['parameters'])} | {_count(row['multiply_adds'])} |")
-        tables.append("\n".join([where, "", f"| {head} |", "| --- | --- | ---: | ---: |", *lines]))
-    return "\n\n".join(tables)
+    for stage in sorted(measured_stages(), reverse=True):
+        for detail in DETAILS:
+            rows = measured_rows(stage, detail)
+            if not rows:
+                continue
+            photographs = next(iter(rows.values()))["photographs"]
+            where = text(
+                language,
+                "page.figures.stage",
+                stage=stage,
+                detail=text(language, f"page.detail.{detail}"),
+                n=photographs,
+            )
+            lines = []
+            for name, row in rows.items():
+                what = text(language, f"page.figures.row.{name}")
+                score = f"**{row['auc']:.3f}** ({row['low']:.3f}–{row['high']:.3f})"
+                lines.append(f"| {what} | {score} | {_count(row['parameters'])} | {_count(row['multiply_adds'])} |")
+            tables.append("\n".join([where, "", f"| {head} |", "| --- | --- | ---: | ---: |", *lines]))
+    return "\n\n".join(tables) if len(tables) > 1 else text(language, "page.figures.missing")
 
 
 def _count(number: int | None) -> str:

@@ -1,22 +1,9 @@
 // Words that a reader may not know explain themselves: on hover, on focus and on tap, from one glossary. A text marks one
-// as [words](#term-name), which panels write with `rich` and Markdown as a link; the reference place has them all.
+// as [words](#term-name), which panels write with `rich` and Gradio's Markdown as a link; the reference place has them all.
 import { h } from './reactive.js';
 import { loadTexts, onLanguage, t } from './texts.js';
 
-const MARKED = /(\*\*[^*]+\*\*|\[[^\]]+\]\(#term-\w+\))/;
 const CLOSING_MS = 120;
-
-/** A text with **stress** and [terms](#term-name) as nodes. */
-export function rich(text) {
-  return text.split(MARKED).filter(Boolean).map((part) => {
-    const term = /^\[([^\]]+)\]\(#term-(\w+)\)$/.exec(part);
-    if (term) return h('a', { href: `#term-${term[2]}`, class: 'attn-term' }, term[1]);
-    return /^\*\*.+\*\*$/.test(part) ? h('strong', {}, part.slice(2, -2)) : part;
-  });
-}
-
-/** The names of the terms a text marks. */
-export const termsIn = (text) => [...text.matchAll(/\(#term-(\w+)\)/g)].map(([, name]) => name);
 
 const linkOf = (event) => event.target.closest?.('a[href^="#term-"]');
 

@@ -1,4 +1,5 @@
 // Small reactive helpers: pieces of a panel say what they depend on, and are written anew when it changes.
+import { rich } from './rich.js';
 
 const DRAWING_MS = 24;
 
@@ -13,9 +14,6 @@ export function h(tag, attributes = {}, ...children) {
   node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return node;
 }
-
-/** A text whose **starred** parts are strong, as nodes. */
-export const emphasised = (text) => text.split('**').map((part, i) => (i % 2 ? h('strong', {}, part) : part));
 
 /** What belongs together: its pieces, and what of it has changed. */
 export function reactive() {
@@ -72,7 +70,7 @@ export function reactive() {
   /** A piece of text that is written anew whenever one of `on` changes. */
   function live(on, text, tag = 'p', attributes = {}) {
     const node = h(tag, attributes);
-    when(on, () => { node.textContent = text(); });
+    when(on, () => { node.replaceChildren(...rich(text())); });
     return node;
   }
 

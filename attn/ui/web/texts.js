@@ -1,6 +1,7 @@
 // What is said, in the reader's language. Each part of the page has a JSON file a language, fetched from beside these
 // modules, in the language in use only; a home without a server hands them over with addTexts().
 import { fetchJson } from './fetch.js';
+import { rich } from './rich.js';
 
 const FOLDER = '../../texts/'; // from this file, on disk as on the server
 const texts = {}; // language → key → text
@@ -77,7 +78,7 @@ export function t(key, values = {}) {
 
 /** Fills data-t (text) and data-t-label (aria-label) in a constant template, and says its language. */
 export function fillTexts(root) {
-  for (const node of root.querySelectorAll('[data-t]')) node.textContent = t(node.dataset.t);
+  for (const node of root.querySelectorAll('[data-t]')) node.replaceChildren(...rich(t(node.dataset.t)));
   for (const node of [root, ...root.querySelectorAll('[data-t-label]')]) {
     if (node.dataset.tLabel) node.setAttribute('aria-label', t(node.dataset.tLabel));
   }

@@ -8,7 +8,8 @@ import { logitsFrom } from '../../web/logits.js';
 import { readable } from '../../web/numbers.js';
 import { whenOpened } from '../../web/opened.js';
 import { greyOf } from '../../web/picture.js';
-import { emphasised, h } from '../../web/reactive.js';
+import { h } from '../../web/reactive.js';
+import { rich } from '../../web/rich.js';
 import { latest, on, onSpoken } from '../../web/services.js';
 import { sortedOrder } from '../../web/statistics.js';
 import { loadTexts, t as text } from '../../web/texts.js';
@@ -133,7 +134,7 @@ function leadOf({ live, model, state }) {
   const lead = h('p', { class: 'lead' });
   live.when(['mechanism'], () => {
     const mechanism = model.mechanisms[state.mechanism];
-    lead.replaceChildren(...emphasised(t(`lead.${mechanism.kind === 'gate' ? 'gate' : 'channel_map'}`, {
+    lead.replaceChildren(...rich(t(`lead.${mechanism.kind === 'gate' ? 'gate' : 'channel_map'}`, {
       name: titleOf(mechanism), positions: readable(rows * cols), channels: readable(model.facts.channels),
       divergence: readable(model.mechanisms.spatial.specificity[0]),
     })));

@@ -1,6 +1,7 @@
 // The channels whose share of the energy rose or fell most, as buttons.
 import { signedPercent } from '../../web/numbers.js';
 import { h } from '../../web/reactive.js';
+import { rich } from '../../web/rich.js';
 import { sortedOrder } from '../../web/statistics.js';
 import { t } from './words.js';
 
@@ -20,5 +21,5 @@ export function movers(panel, direction) {
     }, h('b', {}, `#${channel}`), ` ${signedPercent(shift[channel])}`));
     list.replaceChildren(...(order.length ? order.map(item) : [h('li', { class: 'note' }, t('movers.none'))]));
   });
-  return h('div', { class: `movers ${direction}` }, h('h4', {}, t(`movers.${direction}`)), list);
+  return h('div', { class: `movers ${direction}` }, h('h4', {}, rich(t(`movers.${direction}`))), list);
 }

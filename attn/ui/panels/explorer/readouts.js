@@ -1,6 +1,7 @@
 // The table of numbers beside the map, and the sentence under it.
 import { compass } from '../../web/cell.js';
 import { fixed, percent, readable, signed } from '../../web/numbers.js';
+import { rich } from '../../web/rich.js';
 import { cosine, jensenShannon, movedShare, summarise, summariseEven } from '../../web/statistics.js';
 import { t } from '../../web/texts.js';
 
@@ -46,7 +47,7 @@ export function writeNumbers(root, columns, { view, comparing }) {
   const share = Math.round(100 * (view.share || SHARE));
   for (const line of root.querySelector('.ax-numbers tbody').children) {
     const name = line.dataset.number;
-    line.children[0].textContent = t(`explorer.number.${name}`, { share });
+    line.children[0].replaceChildren(...rich(t(`explorer.number.${name}`, { share })));
     columns.forEach((numbers, k) => {
       const value = numbers[name];
       line.children[k + 1].textContent = value === undefined ? '–' : FORMATS[name](value);

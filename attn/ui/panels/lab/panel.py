@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from io import BytesIO
@@ -14,8 +13,8 @@ from gradio.data_classes import FileData, GradioModel
 from numpy.typing import NDArray
 from PIL import Image
 
-from attn.bundled import WEIGHTS_DIR
 from attn.inspector import Inspection, Inspector
+from attn.measured import measured_rows, position_gain
 from attn.measures import attention as metrics
 from attn.measures.shuffle import (
     EncodedQueries,
@@ -96,21 +95,17 @@ def lab_view(inspection: Inspection, inspector: Inspector, seed: int = 0) -> Lab
         distance_px=distance,
         uniform_distance_px=float(uniform.mean()),
         queries_measured=len(queries),
-        grouping=grouping_figures(inspection.stem, inspection.stage) if source == "trained" else {},
+        grouping=grouping_figures(inspection.stem, inspection.stage, inspection.detail) if source == "trained" else {},
     )
 
 
-def grouping_figures(stem: str, stage: str) -> dict[str, float]:
+def grouping_figures(stem: str, stage: str, detail: str) -> dict[str, float]:
     """Measured grouping AUC of the trained blocks "without" and "with" the encoding, and over how many "photographs".
 
-    Empty where none was measured for this network and stage.
+    Empty where none was measured for this network, stage and detail: what was measured is the bundled network.
     """
-    try:
-        measured = json.loads((WEIGHTS_DIR / "figures.json").read_text("utf-8")).get(stage, {})
-    except OSError:
-        return {}
-    rows = {row["mechanism"]: row for row in measured.get("rows", ())}
-    if measured.get("stem") != stem or not {"attn", "attn_position"} <= rows.keys():
+    rows = measured_rows(stage, detail)
+    if stem != "bundled" or not {"attn", "attn_position"} <= rows.keys():
         return {}
     return {
         "without": rows["attn"]["auc"],
@@ -212,9 +207,17 @@ def formulas(language: str) -> str:
     return "\n\n".join(load_texts(language, "formulas").values())
 
 
+def filled(statement: str) -> str:
+    """A statement with the measured numbers that it names, “–” where one was not measured."""
+    for stage in ("layer3", "layer2"):
+        gain = position_gain(stage, "fine")
+        statement = statement.replace(f"{{gain_{stage}}}", "–" if gain is None else f"{gain:.3f}")
+    return statement
+
+
 def statements(language: str) -> str:
     """A Markdown table of the note's ten statements: what it says, what is so, and where that is shown and tested."""
-    texts = load_texts(language, "statements")
+    texts = {key: filled(sentence) for key, sentence in load_texts(language, "statements").items()}
     columns = ("note", "found", "where")
     lines = [
         [texts[f"statements.{column}"] for column in ("number", *columns)],

@@ -1,7 +1,9 @@
 // The story: steps that scroll past a picture that stays. It draws from what the window shows, and changes nothing of it.
 import { fetchArrays } from '../../web/arrays.js';
 import { makeFigure } from '../../web/figure.js';
-import { emphasised, h } from '../../web/reactive.js';
+import { explainTerms } from '../../web/glossary.js';
+import { h } from '../../web/reactive.js';
+import { rich } from '../../web/rich.js';
 import { emit, newSource, on, onSpoken } from '../../web/services.js';
 import { subscribe } from '../../web/shown.js';
 import { loadTexts, t } from '../../web/texts.js';
@@ -27,6 +29,7 @@ const MOVE_MS = 1100; // how long the pointer that moves by itself stays at a pl
 
 export async function mount(element, host) {
   await loadTexts('story', 'statements');
+  explainTerms();
   const root = element.querySelector('.attn-story');
   const source = newSource('story');
   const lamp = newLamp();
@@ -96,7 +99,7 @@ export async function mount(element, host) {
     const write = () => {
       const asked = step.options !== undefined;
       body.replaceChildren(
-        h('p', {}, emphasised(say(asked ? `${step.id}.ask` : `${step.id}.text`))),
+        h('p', {}, rich(say(asked ? `${step.id}.ask` : `${step.id}.text`))),
         ...(asked ? [question({ step, say, choice: answers[step.id], answered(choice) { answers[step.id] = choice; write(); } })] : []),
         ...(step.id === 'end' ? [statements()] : [met(step)]));
     };
@@ -122,13 +125,17 @@ export async function mount(element, host) {
     const wide = matchMedia('(min-width: 900px)').matches; // on a phone the list is longer than what it sums up
     return h('details', { class: 'st-met', open: wide }, h('summary', {}, say('all')), h('dl', { class: 'st-all' }, names.flatMap((name) => [
       h('dt', {}, h('a', { href: `#story-${from(name)}`, click: follow(from(name)) }, name), ' ', ...plain(t(`statements.${name}.note`))),
-      h('dd', {}, ...plain(t(`statements.${name}.found`))),
+      h('dd', {}, ...plain(t(`statements.${name}.found`, wordsOf(data)))),
     ])));
   }
 
-  // Statements are written with `code` and *stress*.
-  const plain = (text) => text.split(/(`[^`]+`|\*[^*]+\*)/).map((part) => (
-    /^`.+`$/.test(part) ? h('code', {}, part.slice(1, -1)) : /^\*.+\*$/.test(part) ? h('em', {}, part.slice(1, -1)) : part));
+  // Statements are written with `code`, *stress* and [links](to papers).
+  const plain = (text) => text.split(/(`[^`]+`|\*[^*]+\*|\[[^\]]+\]\(https:[^)]+\))/).map((part) => {
+    const link = /^\[([^\]]+)\]\((https:[^)]+)\)$/.exec(part);
+    if (link) return h('a', { href: link[2], rel: 'noopener' }, link[1]);
+    if (/^`.+`$/.test(part)) return h('code', {}, part.slice(1, -1));
+    return /^\*.+\*$/.test(part) ? h('em', {}, part.slice(1, -1)) : part;
+  });
 
   const follow = (id) => (event) => {
     event.preventDefault();
@@ -149,7 +156,7 @@ export async function mount(element, host) {
     nodes = Object.fromEntries(STEPS.map((step, index) => [step.id, article(step, index)]));
     root.replaceChildren(
       h('h2', { id: 'attn-story-title' }, say('title')),
-      h('p', { class: 'st-lead' }, emphasised(say('lead'))),
+      h('p', { class: 'st-lead' }, rich(say('lead'))),
       h('nav', { class: 'st-places', 'aria-label': say('places') }, STEPS.map((step, index) => h('a', {
         href: `#story-${step.id}`, 'data-step': step.id, title: say(`${step.id}.title`), 'aria-label': say(`${step.id}.title`), click: follow(step.id),
       }, String(index + 1)))),

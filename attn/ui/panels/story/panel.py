@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from gradio.data_classes import FileData, GradioModel
 from numpy.typing import NDArray
 from torch import nn
 
-from attn.bundled import WEIGHTS_DIR
 from attn.checkpoints import build_attention
 from attn.inspector import Inspection, Inspector
+from attn.measured import measured_rows, position_gain
 from attn.measures.attention import mean_overlap, query_metrics
 from attn.measures.channels import median_defined
 from attn.measures.shuffle import ShuffleResult, shuffle_test, with_encoding
@@ -92,7 +91,11 @@ def story_view(inspection: Inspection, inspector: Inspector, key: str = "") -> S
         "delta_r2": _medians(inspection, "delta_r2"),
         "shuffle_error": {name: _defined(result.change_error) for name, result in shuffles.items()},
         "sentence": {language: _sentence(text(language, "story.sentence.text")) for language in LANGUAGES},
-        "figures": measured_rows(inspection.stage, inspection.detail),
+        "figures": [
+            {key: row[key] for key in ("mechanism", "auc", "low", "high", "photographs")}
+            for row in measured_rows(inspection.stage, inspection.detail).values()
+        ],
+        "gains": {stage: position_gain(stage, inspection.detail) for stage in ("layer2", "layer3")},
     }
     return StoryView(facts, arrays)
 
@@ -142,16 +145,6 @@ def contrasting_queries(inspection: Inspection) -> tuple[list[list[int]], float]
     shared = np.minimum(maps[:, None], maps[None]).sum(axis=-1)
     pair = index[sorted(np.unravel_index(shared.argmin(), shared.shape))]
     return [[int(place) // width, int(place) % width] for place in pair], float(min(shared.min(), 1.0))
-
-
-def measured_rows(stage: str, detail: str) -> list[dict[str, Any]]:
-    """Rows of figures.json: mechanism, auc, low, high, photographs; none where this was not measured."""
-    try:
-        measured = json.loads((WEIGHTS_DIR / "figures.json").read_text("utf-8")).get(stage, {})
-    except OSError:
-        return []
-    rows = measured.get(detail, measured).get("rows", ())
-    return [{key: row[key] for key in ("mechanism", "auc", "low", "high", "photographs")} for row in rows]
 
 
 def _shuffles(inspection: Inspection, inspector: Inspector, places: Sequence[int]) -> dict[str, ShuffleResult]:

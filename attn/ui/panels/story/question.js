@@ -1,5 +1,6 @@
 // One question of a step: the reader says what they expect, then the step says what there is to see.
 import { h } from '../../web/reactive.js';
+import { rich } from '../../web/rich.js';
 
 /** `answered(choice)`: the number of the option, or null for "show me". */
 export function question({ step, say, choice, answered }) {
@@ -11,7 +12,7 @@ export function question({ step, say, choice, answered }) {
   const reveal = h('div', { class: 'st-reveal', 'aria-live': 'polite' });
   if (choice !== undefined) {
     const verdict = choice === null ? 'unsure' : choice === step.right ? 'right' : 'other';
-    reveal.append(h('strong', {}, say(`verdict.${verdict}`)), h('p', {}, say(`${step.id}.reveal`)));
+    reveal.append(h('strong', {}, say(`verdict.${verdict}`)), h('p', {}, rich(say(`${step.id}.reveal`))));
   }
   return h('div', { class: 'st-question' },
     h('div', { class: 'st-options', role: 'group', 'aria-label': say('predict') },

@@ -32,6 +32,8 @@ export function wordsOf(data) {
     auc_random: fixed(figure(facts, 'random'), 3),
     auc_people: fixed(figure(facts, 'people'), 3),
     gain: fixed(figure(facts, 'attn_position') - figure(facts, 'attn'), 3),
+    gain_layer2: fixed(facts.gains.layer2 ?? NaN, 3),
+    gain_layer3: fixed(facts.gains.layer3 ?? NaN, 3),
     photographs: facts.figures[0]?.photographs ?? '–',
   };
 }

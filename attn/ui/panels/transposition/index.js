@@ -2,8 +2,10 @@
 // N × N, the AttnBlock; rows = channels gives C × C, channel self-attention.
 import { fetchArrays } from '../../web/arrays.js';
 import { makeFigure } from '../../web/figure.js';
+import { explainTerms } from '../../web/glossary.js';
 import { fixed, readable, rough } from '../../web/numbers.js';
-import { emphasised, h, reactive } from '../../web/reactive.js';
+import { h, reactive } from '../../web/reactive.js';
+import { rich } from '../../web/rich.js';
 import { emit, latest, newSource, on, onSpoken } from '../../web/services.js';
 import { loadTexts, t } from '../../web/texts.js';
 import { onLooks } from '../../web/theme.js';
@@ -19,6 +21,7 @@ const say = (key, values) => t(`transposition.${key}`, values);
 
 export async function mount(element, host) {
   await loadTexts('transposition');
+  explainTerms();
   const root = element.querySelector('.attn-transposition');
   const source = newSource('transposition');
   const panel = reactive();
@@ -151,7 +154,7 @@ export async function mount(element, host) {
 
   function comparison() {
     const cell = (tag, way, text) => {
-      const node = h(tag, tag === 'th' ? { scope: 'col' } : {}, emphasised(text));
+      const node = h(tag, tag === 'th' ? { scope: 'col' } : {}, rich(text));
       panel.when(['way'], () => { node.dataset.current = way === state.way; });
       return node;
     };
@@ -168,7 +171,7 @@ export async function mount(element, host) {
       () => state.way, turnTo, ['way']);
     root.replaceChildren(
       h('h2', { id: 'attn-transposition-title' }, say('title')),
-      h('p', {}, emphasised(say('lead', shown.words))),
+      h('p', {}, rich(say('lead', shown.words))),
       h('div', { class: 'tp-body' },
         figure('cube', cubeFigure),
         h('div', {}, figure('product', productFigure),
