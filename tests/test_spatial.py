@@ -15,9 +15,9 @@ from attn.mechanisms.spatial import AttnBlock, TraceStep, attention_from
 class PublishedBlock(nn.Module):
     """The block as the note and the VQGAN code have it, line by line; keeps the map of its last call."""
 
-    def __init__(self, in_channels: int) -> None:
+    def __init__(self, in_channels: int, num_groups: int = 32) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(num_groups=32, num_channels=in_channels, eps=1e-6, affine=True)
+        self.norm = nn.GroupNorm(num_groups=num_groups, num_channels=in_channels, eps=1e-6, affine=True)
         self.q = nn.Conv2d(in_channels, in_channels, kernel_size=1, stride=1, padding=0)
         self.k = nn.Conv2d(in_channels, in_channels, kernel_size=1, stride=1, padding=0)
         self.v = nn.Conv2d(in_channels, in_channels, kernel_size=1, stride=1, padding=0)

@@ -20,7 +20,7 @@ def sinusoidal_encoding_1d(length: int, channels: int, base: float = 10000.0) ->
         raise ValueError(f"expected a length of at least 1, got {length}")
     if channels < 2 or channels % 2:
         raise ValueError(f"expected a positive even number of channels, got {channels}")
-    return _waves(torch.arange(length, dtype=torch.float32), channels, base)
+    return _waves(torch.arange(length, dtype=torch.float32, device="cpu"), channels, base)
 
 
 class SinusoidalEncoding2d(nn.Module):
@@ -58,7 +58,7 @@ class SinusoidalEncoding2d(nn.Module):
         return self.amplitude * torch.cat([rows, columns])[None]
 
     def _axis(self, cells: int) -> Tensor:
-        centres = (torch.arange(cells, dtype=torch.float32) + 0.5) / cells
+        centres = (torch.arange(cells, dtype=torch.float32, device="cpu") + 0.5) / cells
         return _waves(centres * self.extent, self.channels // 2, self.base)
 
     def extra_repr(self) -> str:
@@ -67,6 +67,6 @@ class SinusoidalEncoding2d(nn.Module):
 
 def _waves(positions: Tensor, channels: int, base: float) -> Tensor:
     """Interleaved sine and cosine of every position at channels / 2 frequencies, (positions, channels)."""
-    frequencies = base ** (-torch.arange(0, channels, 2, dtype=torch.float32) / channels)
+    frequencies = base ** (-torch.arange(0, channels, 2, dtype=torch.float32, device="cpu") / channels)
     angles = positions[:, None] * frequencies
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)

@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attn.mechanisms import fused
 from attn.mechanisms.base import Kind, Mechanism
-
-# Query elements asked at a time without a map: enough for the kernel's speed, little (½ MB) beside a large feature map.
-ELEMENTS_AT_ONCE = 2**17
 
 
 @dataclass(frozen=True)
@@ -69,19 +66,21 @@ class AttnBlock(nn.Module):
     def forward(self, x: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """Output (b, C, h, w); with `return_attention` also the map (b, query, key), whose rows sum to 1.
 
-        Without the map nothing of size N × N is ever held. ValueError if x is not (b, C, h, w) with the block's C
-        and at least one position.
+        Where only the output is asked for, of plain layers and without gradients, a faster way gives it and holds
+        nothing of size N × N (`attn.mechanisms.fused`). ValueError if x is not (b, C, h, w) with the block's C and at
+        least one position.
         """
-        _, _, height, width = self._check(x)
-        if not return_attention and height * width > self.channels:
-            return self._composed(x)
+        _check(x, self.channels)
+        if not return_attention and fused.takes(self, x):
+            return fused.output(self, x)
         h, seen = self._normalised(x)
-        v = _affine(h, *_matrix(self.v))
-        q, k = self._queries_keys(seen)
-        if return_attention:
-            attn = attention_from(q, k)  # (b, query, key)
-            return self._added(x, attn @ v), attn
-        return self._added(x, _fused(q, k, v))
+        q = _tokens(self.q(seen))  # (b, N, C): what each position asks for
+        k = _tokens(self.k(seen))  # (b, N, C): what each position offers to be found by
+        v = _tokens(self.v(h))  # (b, N, C): what each position gives
+        attn = attention_from(q * self.scale, k)  # (b, query, key)
+        out = (attn @ v).transpose(1, 2).reshape(x.shape)  # (b, C, h, w)
+        y = x + self.proj_out(out)
+        return (y, attn) if return_attention else y
 
     @property
     def scale(self) -> float:
@@ -90,8 +89,16 @@ class AttnBlock(nn.Module):
 
     def queries_keys(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Queries and keys, (b, N, C) each; logits = q @ kᵀ, every scale being already in q."""
+        _check(x, self.channels)
         _, seen = self._normalised(x)
-        return self._queries_keys(seen)
+        return _tokens(self.q(seen)) * self.scale, _tokens(self.k(seen))
+
+    def _normalised(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What v sees, and what q and k see: the same features, unless an encoding tells them where they are."""
+        h = self.norm(x)  # (b, C, h, w)
+        if self.encoding is None:
+            return h, h
+        return h, h + self.encoding(x.shape[2], x.shape[3]).to(h)
 
     def attention_rows(self, x: Tensor, queries: Sequence[int] | Tensor) -> Tensor:
         """Attention of some positions only, (b, len(queries), N), rows summing to 1, without the N × N map.
@@ -109,7 +116,8 @@ class AttnBlock(nn.Module):
 
     def trace(self, x: Tensor) -> list[TraceStep]:
         """Shape of every step for this input, in the order of the computation; nothing is computed."""
-        b, c, h, w = self._check(x)
+        _check(x, self.channels)
+        b, c, h, w = x.shape
         n = h * w
         return [
             TraceStep("input", (b, c, h, w), "the feature map: batch, channels, rows, columns"),
@@ -131,54 +139,6 @@ class AttnBlock(nn.Module):
         n = height * width
         return 4 * n * self.channels**2 + 2 * n**2 * self.channels
 
-    def _added(self, x: Tensor, out: Tensor) -> Tensor:
-        """x + proj_out of the weighted values (b, N, C)."""
-        weight, bias = _matrix(self.proj_out)
-        added = torch.baddbmm(bias[:, None], weight.expand(len(out), -1, -1), out.transpose(1, 2))  # (b, C, N)
-        return x + added.view_as(x)
-
-    def _composed(self, x: Tensor) -> Tensor:
-        """The output, where positions outnumber channels: two matrices in a row then cost less as one.
-
-        As rows sum to 1, the mean of W_v h + b_v is W_v (mean of h) + b_v, and proj_out follows. And
-        (W_q hᵢ + b_q)·(W_k hⱼ + b_k) is W_kᵀ(W_q hᵢ + b_q)·hⱼ plus what depends on i alone, which no softmax sees.
-        So the normalised features serve as keys and values, and beside them and the output only some queries at a
-        time take memory.
-        """
-        h, seen = self._normalised(x)
-        h, seen = (h.contiguous(), seen.contiguous()) if self.encoding else (h.contiguous(),) * 2
-        y = torch.empty_like(x.flatten(2))  # (b, C, N)
-        (w_q, b_q), (w_k, b_k) = _matrix(self.q), _matrix(self.k)
-        (w_v, b_v), (w_out, b_out) = _matrix(self.v), _matrix(self.proj_out)
-        ask = w_k.T @ (w_q * self.scale), w_k.T @ (b_q * self.scale) + 0 * b_k
-        give = w_out @ w_v, w_out @ b_v + b_out
-        step = max(1, ELEMENTS_AT_ONCE // self.channels)
-        for first in range(0, h.shape[1], step):
-            some = slice(first, first + step)
-            out = _affine(_fused(_affine(seen[:, some], *ask), seen, h), *give)
-            y[:, :, some] = out.transpose(1, 2)
-        y += x.flatten(2)
-        return y.view_as(x)
-
-    def _normalised(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What v sees, and what q and k see, (b, N, C) each."""
-        _, _, height, width = self._check(x)
-        h = self.norm(x)
-        seen = h if self.encoding is None else h + self.encoding(height, width).to(h)
-        return _to_tokens(h), _to_tokens(seen)
-
-    def _queries_keys(self, seen: Tensor) -> tuple[Tensor, Tensor]:
-        return _affine(seen, *_matrix(self.q), scale=self.scale), _affine(seen, *_matrix(self.k))
-
-    def _check(self, x: Tensor) -> tuple[int, int, int, int]:
-        shape = tuple(x.shape)
-        if len(shape) != 4 or shape[1] != self.channels:
-            raise ValueError(f"expected (b, {self.channels}, h, w), got {shape}")
-        b, c, h, w = shape
-        if h * w == 0:
-            raise ValueError(f"expected a grid of at least 1 × 1 positions, got {shape}")
-        return b, c, h, w
-
 
 RECORD = Mechanism.of("spatial", AttnBlock)
 
@@ -194,25 +154,15 @@ def _norm_note(norm: nn.Module) -> str:
     return "no normalisation in this layout"
 
 
-def _matrix(layer: nn.Conv2d) -> tuple[Tensor, Tensor]:
-    """A 1×1 convolution's weight as a (C, C) matrix, and its bias."""
-    assert layer.bias is not None
-    return layer.weight.flatten(1), layer.bias
-
-
-def _fused(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """attention_from(queries, keys) @ values, without the map; all (b, …, C), as rows: the kernel takes no other."""
-    return F.scaled_dot_product_attention(queries[:, None], keys[:, None], values[:, None], scale=1.0)[:, 0]
-
-
-def _affine(tokens: Tensor, weight: Tensor, bias: Tensor, scale: float = 1.0) -> Tensor:
-    """(tokens · weightᵀ + bias) · scale, (b, N, C).
-
-    One pass that takes tokens which are a transposed view as they are and writes rows: the fused attention kernel
-    takes no other layout.
-    """
-    return torch.baddbmm(bias, tokens, weight.T.expand(len(tokens), -1, -1), beta=scale, alpha=scale)
-
-
-def _to_tokens(x: Tensor) -> Tensor:
+def _tokens(x: Tensor) -> Tensor:
     return x.flatten(2).transpose(1, 2)  # (b, C, h, w) → (b, N, C), a view
+
+
+def _check(x: Tensor, channels: int) -> None:
+    shape = tuple(x.shape)
+    if torch.jit.is_tracing():
+        return  # where a size is a tensor, and no branch can depend on it
+    if len(shape) != 4 or shape[1] != channels:
+        raise ValueError(f"expected (b, {channels}, h, w), got {shape}")
+    if 0 in shape[2:]:
+        raise ValueError(f"expected a grid of at least 1 × 1 positions, got {shape}")
