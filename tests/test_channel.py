@@ -262,6 +262,50 @@ def test_other_precisions(name: str, dtype: torch.dtype, x: Tensor) -> None:
     torch.testing.assert_close(y.float(), expected, atol=0.05, rtol=0.03)
 
 
+FEATURES = {
+    "zeros": torch.zeros(1, 64, 12, 12),
+    "flat": torch.full((1, 64, 12, 12), 10.0),
+    "one channel": torch.zeros(1, 64, 12, 12).index_fill(1, torch.tensor([3]), 2.0),
+    "lively": 5 * torch.randn(1, 64, 12, 12, generator=torch.Generator().manual_seed(0)),
+    "large": 1000 * torch.randn(1, 64, 12, 12, generator=torch.Generator().manual_seed(0)),
+}
+
+
+@EVERY
+@pytest.mark.parametrize("features", FEATURES)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_and_autocast_are_right_on_any_features(name: str, dtype: torch.dtype, features: str) -> None:
+    torch.manual_seed(0)
+    m: Any = MECHANISMS[name].build(64).eval().requires_grad_(False)
+    if name == "cam":
+        nn.init.ones_(m.gamma)
+    x = FEATURES[features].to(dtype).float()  # what half precision is given
+    expected, expected_attention = m(x, return_attention=True)
+    with torch.autocast("cpu", dtype):
+        found = [m(x, return_attention=True), (m(x), expected_attention)]
+    m.to(dtype)
+    found += [m(x.to(dtype), return_attention=True)]
+    scale = float(expected.abs().max().clamp(min=1))
+    allowed = 16 * torch.finfo(dtype).eps
+    for y, attention in found:
+        assert (attention.float() - expected_attention).abs().max() < allowed
+        assert (y.float() - expected).abs().max() < allowed * scale
+
+
+@EVERY
+def test_defaults_changed_by_others_do_not_matter(name: str, x: Tensor) -> None:
+    m = random_mechanism(name).requires_grad_(False)
+    expected, expected_attention = m(x, return_attention=True)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            y, attention = m(x, return_attention=True)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    torch.testing.assert_close(y, expected, atol=0, rtol=0)
+    torch.testing.assert_close(attention, expected_attention, atol=0, rtol=0)
+
+
 def test_cam_survives_half_precision_s_range() -> None:
     m = ChannelSelfAttention(4).half()
     nn.init.ones_(m.gamma)

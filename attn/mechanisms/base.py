@@ -14,9 +14,11 @@ C and at least one position.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
+import torch
 from torch import Tensor, nn
 
 Kind = Literal["spatial", "gate", "channel_map", "spatial_gate"]
@@ -88,6 +90,17 @@ class Gate(ChannelAttention):
     def gates(self, x: Tensor) -> Tensor:
         """Gates (b, C) of a feature map (b, C, h, w)."""
         raise NotImplementedError
+
+
+def widened(x: Tensor) -> Tensor:
+    """x in single precision at least, for sums and products over positions that leave half precision's range."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def without_autocast(x: Tensor) -> AbstractContextManager[Any]:
+    """Autocast, which would narrow products of `widened` tensors again, switched off on x's device."""
+    device = x.device.type
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
 
 
 def reduced(channels: int, rd_ratio: float) -> int:

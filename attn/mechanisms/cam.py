@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from attn.mechanisms.base import ChannelAttention, Kind, Mechanism
+from attn.mechanisms.base import ChannelAttention, Kind, Mechanism, widened, without_autocast
 
 
 class ChannelSelfAttention(ChannelAttention):
@@ -28,11 +28,12 @@ class ChannelSelfAttention(ChannelAttention):
     def forward(self, x: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """Output (b, C, h, w); with `return_attention` also the map (b, C, C), whose rows sum to 1."""
         self._check(x)
-        # A channel's product with itself grows with the number of positions and leaves half precision's range.
-        rows = x.flatten(2).to(torch.promote_types(x.dtype, torch.float32))  # (b, C, N)
-        energy = rows @ rows.transpose(1, 2)  # (b, C, C)
-        attn = (energy.amax(dim=-1, keepdim=True) - energy).softmax(dim=-1).to(x.dtype)
-        y = x + self.gamma * (attn @ x.flatten(2)).view_as(x)
+        rows = x.flatten(2)  # (b, C, N)
+        with without_autocast(x):
+            # A channel's product with itself grows with the number of positions and leaves half precision's range.
+            energy = widened(rows) @ widened(rows).transpose(1, 2)  # (b, C, C)
+            attn = (energy.amax(dim=-1, keepdim=True) - energy).softmax(dim=-1).to(x.dtype)
+        y = x + self.gamma * (attn @ rows).view_as(x)
         return (y, attn) if return_attention else y
 
     def multiply_adds(self, height: int, width: int) -> int:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attn.mechanisms.base import ChannelAttention, Kind, Mechanism
+from attn.mechanisms.base import ChannelAttention, Kind, Mechanism, widened, without_autocast
 
 
 class CrossCovarianceAttention(ChannelAttention):
@@ -40,8 +40,11 @@ class CrossCovarianceAttention(ChannelAttention):
         self._check(x)
         qkv = self.qkv(x.flatten(2).transpose(1, 2))  # (b, N, 3C)
         q, k, v = qkv.transpose(1, 2).unflatten(1, (3, self.heads, -1)).unbind(1)  # (b, heads, C / heads, N) each
-        logits = F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).transpose(-2, -1) * self.temperature
-        attn = logits.softmax(dim=-1)  # (b, heads, C / heads, C / heads)
+        with without_autocast(x):
+            # Half precision has no number as small as what keeps a length of 0 from dividing by it.
+            q, k = F.normalize(widened(q), dim=-1), F.normalize(widened(k), dim=-1)
+            logits = q @ k.transpose(-2, -1) * self.temperature
+            attn = logits.softmax(dim=-1).to(v.dtype)  # (b, heads, C / heads, C / heads)
         out = self.proj((attn @ v).flatten(1, 2).transpose(1, 2))  # (b, N, C)
         y = out.transpose(1, 2).unflatten(2, x.shape[2:])
         y = x + y if self.residual else y
