@@ -10,6 +10,7 @@ from attn.mechanisms import (
     EfficientChannelAttention,
     Mechanism,
     SqueezeExcite,
+    TransposedAttnBlock,
 )
 from attn.stems import ResNetStem
 
@@ -28,4 +29,5 @@ __all__ = [
     "MechanismResult",
     "ResNetStem",
     "SqueezeExcite",
+    "TransposedAttnBlock",
 ]

@@ -214,6 +214,10 @@ class Inspector:
         for name in MECHANISMS:
             if name in self.mechanisms:
                 continue
+            of_block = MECHANISMS[name].of_block
+            if of_block is not None:
+                self.mechanisms[name], self.sources[name] = of_block(block), info
+                continue
             source = "trained" if has_trained(stem, stage, name) else "random"
             self.mechanisms[name], self.sources[name] = own.get(name) or build_mechanism(
                 name, channels, source, stem=stem, stage=stage, seed=seed

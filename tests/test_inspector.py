@@ -131,7 +131,8 @@ def test_the_attention_map_is_there_when_asked_for_and_not_kept(inspector: Inspe
 
 def test_where_the_weights_come_from_is_said_of_each(inspection: Inspection) -> None:
     sources = {name: result.source.source for name, result in inspection.mechanisms.items()}
-    assert sources == {name: "similarity" if name == "spatial" else "trained" for name in MECHANISMS}
+    blocks = {"spatial", *(name for name, record in MECHANISMS.items() if record.of_block)}
+    assert sources == {name: "similarity" if name in blocks else "trained" for name in MECHANISMS}
     elsewhere = Inspector("bundled", "layer1", detail="coarse").inspect(LION, 64)
     assert {result.source.source for result in elsewhere.mechanisms.values()} == {"similarity", "random"}
 

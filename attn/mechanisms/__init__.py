@@ -8,6 +8,7 @@ from attn.mechanisms.cbam import ChannelGate
 from attn.mechanisms.eca import EfficientChannelAttention
 from attn.mechanisms.spatial import AttnBlock
 from attn.mechanisms.squeeze_excite import SqueezeExcite
+from attn.mechanisms.transposed import TransposedAttnBlock
 from attn.mechanisms.xca import CrossCovarianceAttention
 
 # The registry, in the order in which mechanisms are shown: one line a mechanism, naming the file with its RECORD.
@@ -18,6 +19,7 @@ _FILES = (
     "cbam",
     "cam",
     "xca",
+    "transposed",
 )
 MECHANISMS: dict[str, Mechanism] = {
     record.name: record for record in (import_module(f"{__name__}.{file}").RECORD for file in _FILES)
@@ -34,4 +36,5 @@ __all__ = [
     "Kind",
     "Mechanism",
     "SqueezeExcite",
+    "TransposedAttnBlock",
 ]

@@ -31,6 +31,7 @@ class Mechanism:
 
     name: short, as in files, addresses and keys of texts. title: as its paper calls it, with a link to the paper.
     build: makes a module with fresh weights for a number of channels.
+    of_block: makes it of the AttnBlock that is inspected, with that block's weights; None where it has its own.
     """
 
     name: str
@@ -38,11 +39,18 @@ class Mechanism:
     paper: str
     kind: Kind
     build: Callable[[int], nn.Module]
+    of_block: Callable[[Any], nn.Module] | None = None
 
     @classmethod
-    def of(cls, name: str, module: Any, build: Callable[[int], nn.Module] | None = None) -> "Mechanism":
+    def of(
+        cls,
+        name: str,
+        module: Any,
+        build: Callable[[int], nn.Module] | None = None,
+        of_block: Callable[[Any], nn.Module] | None = None,
+    ) -> "Mechanism":
         """The record of a module class with `title`, `paper` and `kind`; ``build`` where channels do not suffice."""
-        return cls(name, module.title, module.paper, module.kind, build or module)
+        return cls(name, module.title, module.paper, module.kind, build or module, of_block)
 
     @property
     def formula(self) -> str:

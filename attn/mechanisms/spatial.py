@@ -5,15 +5,19 @@ https://arxiv.org/abs/2012.09841) and of latent diffusion: every position asks (
 it holds (value). Its softmax runs over positions, h·w × h·w: this is spatial attention, not channel attention.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from attn.mechanisms import fused
 from attn.mechanisms.base import Kind, Mechanism
+
+if TYPE_CHECKING:
+    from attn.mechanisms.transposed import TransposedAttnBlock
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,12 @@ class AttnBlock(nn.Module):
             raise ValueError(f"expected queries in 0 … {k.shape[1] - 1}, got {outside}")
         return attention_from(q[:, index], k)  # (b, Q, N)
 
+    def transposed(self) -> "TransposedAttnBlock":
+        """The block with its product taken over channels, (C, C): the same layers, not copies."""
+        from attn.mechanisms.transposed import TransposedAttnBlock
+
+        return TransposedAttnBlock.of_block(self)
+
     def trace(self, x: Tensor) -> list[TraceStep]:
         """Shape of every step for this input, in the order of the computation; nothing is computed."""
         _check(x, self.channels)
@@ -140,7 +150,11 @@ class AttnBlock(nn.Module):
         return 4 * n * self.channels**2 + 2 * n**2 * self.channels
 
 
-RECORD = Mechanism.of("spatial", AttnBlock)
+def _build(channels: int) -> AttnBlock:
+    return AttnBlock(channels, groups=math.gcd(32, channels))
+
+
+RECORD = Mechanism.of("spatial", AttnBlock, _build)
 
 
 def attention_from(queries: Tensor, keys: Tensor) -> Tensor:

@@ -43,7 +43,11 @@ from attn.mechanisms.position import SinusoidalEncoding2d
 from attn.mechanisms.spatial import AttnBlock
 from attn.stems import DETAILS, STAGES, STEMS, ResNetStem
 
-TRAINED = (*(name for name in MECHANISMS if name != "spatial"), "attn", "attn_position")
+TRAINED = (
+    *(name for name, record in MECHANISMS.items() if name != "spatial" and record.of_block is None),
+    "attn",
+    "attn_position",
+)
 ROWS = ("random", "rgb", "distance", "features", *TRAINED, "people")
 # Queries ranked at once: bounds the memory on the fine grids of early stages.
 CHUNK = 512
