@@ -31,10 +31,9 @@ from attn.ui.panels.lab.panel import (
     lab_view,
     statements,
 )
-from attn.ui.panels.text_lane.panel import TextLane, text_view
-from attn.ui.panels.tour.panel import Tour, contrasting_queries, tour_facts
+from attn.ui.panels.text_lane.panel import text_view
 
-PARTS = ("lab", "text_lane", "tour", "formulas", "statements")
+PARTS = ("lab", "text_lane", "formulas", "statements")
 
 
 @pytest.fixture(scope="module")
@@ -159,29 +158,6 @@ def test_text_view_bounds_what_it_is_sent() -> None:
     assert text_view({"sentence": 5, "seed": "7"})["tokens"] == ["5"]
 
 
-def test_contrasting_queries_have_different_maps(inspection: Inspection) -> None:
-    (one, other), shared = contrasting_queries(inspection)
-    maps = inspection.attention_rows([row * inspection.grid[1] + col for row, col in (one, other)])
-    assert np.minimum(maps[0], maps[1]).sum() == pytest.approx(shared, abs=1e-5)
-    assert one != other
-    assert 0 <= shared < 0.9
-
-
-def test_tour_facts(view: LabView, inspection: Inspection) -> None:
-    facts = json.loads(json.dumps(tour_facts(inspection, view.shuffles), allow_nan=False))
-    assert facts["positions"] == math.prod(inspection.grid)
-    assert facts["r2"]["se"] == pytest.approx(1, abs=1e-9)
-    assert facts["delta_r2"]["spatial"] < 1
-    assert facts["shuffle_error"]["spatial"] < 1e-4 < facts["shuffle_error"]["spatial_position"]
-
-
-def test_components_can_be_built_empty() -> None:
-    assert Tour().postprocess(None) is None
-    assert "text_view" in [function.__name__ for function in TextLane().server_fns]
-    for component in (Lab, TextLane, Tour):
-        assert component().js_on_load
-
-
 @pytest.mark.parametrize("part", PARTS)
 def test_both_languages_say_the_same_things(part: str) -> None:
     said = {language: load_texts(language, part) for language in LANGUAGES}
@@ -195,7 +171,7 @@ def test_both_languages_say_the_same_things(part: str) -> None:
 UNTRANSLATED = {"text_lane.try.3"}
 
 
-@pytest.mark.parametrize("name", ["lab", "text_lane", "tour"])
+@pytest.mark.parametrize("name", ["lab", "text_lane"])
 def test_every_text_a_template_or_script_names_exists(name: str) -> None:
     keys = load_texts("en", name).keys()
     html = (HERE / "panels" / name / "panel.html").read_text("utf-8")
@@ -206,19 +182,6 @@ def test_every_text_a_template_or_script_names_exists(name: str) -> None:
     assert "${" not in html
     assert "`" not in html
     assert "\\" not in html
-
-
-def test_every_step_of_the_tour_has_its_texts() -> None:
-    script = (HERE / "panels" / "tour" / "index.js").read_text("utf-8")
-    keys = load_texts("en", "tour").keys()
-    steps = re.findall(r"id: '(\w+)', questions: \[(.*?)\]", script)
-    assert 6 <= len(steps) <= 8
-    for step, questions in steps:
-        counts = [int(count) for count in re.findall(r"options: (\d)", questions)]
-        for number, count in enumerate(counts, start=1):
-            prefix = f"tour.{step}.{number}" if len(counts) > 1 else f"tour.{step}"
-            assert {f"{prefix}.ask", f"{prefix}.reveal"} <= keys
-            assert sum(key.startswith(f"{prefix}.option.") for key in keys) == count
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -40,7 +40,7 @@ def address_of(controls: Controls) -> dict[str, Any]:
 
 
 def controls_asked_for(asked: Mapping[str, Any], now: Controls) -> Controls:
-    """The controls that a share link or the tour asks for, the present ones where it does not say.
+    """The controls that a share link or the page's script asks for, the present ones where it does not say.
 
     Raises:
         ControlError: a value that the controls do not have.
@@ -81,7 +81,7 @@ def restore(opening: Controls, language: str, asked: Mapping[str, str]) -> list[
 
 
 def command(asked: Mapping[str, Any], controls: Controls) -> list[Any]:
-    """The controls that the page's script asks for, as the tour does; the photograph only where it changes."""
+    """The controls that the page's script asks for; the photograph only where it changes."""
     wanted = controls_asked_for(asked, controls)
     changed = wanted.photograph != controls.photograph
     return [gr.skip(), wanted.photograph if changed else gr.skip(), *wanted.values()[2:]]

@@ -16,7 +16,6 @@ from attn.ui.panels.explorer.panel import ExplorerView
 from attn.ui.panels.lab.panel import LabView, lab_view
 from attn.ui.panels.lane.panel import LaneView
 from attn.ui.panels.story.panel import StoryView, story_view
-from attn.ui.panels.tour.panel import tour_facts
 from attn.ui.panels.transposition.panel import TranspositionView, transposition_view
 from attn.ui.storage import store
 from attn.ui.wording import shapes_table
@@ -106,12 +105,10 @@ def show_channels(controls: Controls) -> ChannelsView:
     return ChannelsView.from_inspection(inspection_of(controls.checked()))
 
 
-def show_lab(controls: Controls, seed: int = 0) -> tuple[LabView, dict[str, Any]]:
-    """The lab for the same photograph, with what the tour quotes; ``seed`` draws the shuffle test's permutation."""
+def show_lab(controls: Controls, seed: int = 0) -> LabView:
+    """The lab for the same photograph; ``seed`` draws the shuffle test's permutation."""
     controls = controls.checked()
-    inspection = inspection_of(controls)
-    lab = lab_view(inspection, inspector_of(controls), seed)
-    return lab, tour_facts(inspection, lab.shuffles)
+    return lab_view(inspection_of(controls), inspector_of(controls), seed)
 
 
 def show_story(controls: Controls) -> tuple[TranspositionView | None, StoryView]:

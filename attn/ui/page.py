@@ -31,7 +31,6 @@ from attn.ui.panels.lane.panel import ChannelLane
 from attn.ui.panels.page.panel import Bridge
 from attn.ui.panels.story.panel import Story
 from attn.ui.panels.text_lane.panel import TextLane
-from attn.ui.panels.tour.panel import Tour
 from attn.ui.panels.transposition.panel import Transposition
 from attn.ui.serving import RUNNING, Numbers, Page, Photograph, Settings
 from attn.ui.wording import labels, plain_errors
@@ -89,7 +88,6 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             with gr.Column(elem_id="attn-below"):
                 transposition = Transposition()
                 story = Story()
-                tour = Tour()
         with gr.Column(elem_id="attn-bench"):
             channels = Channels(elem_id="channels")
             lab = Lab(elem_id="lab")
@@ -170,7 +168,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         shown = explorer.shown(on_controls(show_lane), state, [lane, shapes], trigger_mode="always_last", **hidden)
         shown.success(on_controls(show_story), state, [transposition, story], **hidden)
         filled = bridge.bench(on_controls(show_channels), state, channels, trigger_mode="always_last", **hidden)
-        filled.success(on_controls(show_lab), state, [lab, tour], **hidden)
+        filled.success(on_controls(show_lab), state, lab, **hidden)
         asked = bridge.command(on_request(command), state, state, **quick)
         inspect_after(asked.success, **line)
         lab.shuffle(on_request(_shuffle), state, lab, **private)
@@ -247,4 +245,4 @@ def _stages(stem: str, stage: str) -> Any:
 def _shuffle(asked: Mapping[str, Any], controls: Controls) -> LabView:
     """The lab with the permutation its button asks for."""
     seed = asked.get("seed", 0)
-    return show_lab(controls, seed if isinstance(seed, int) and 0 <= seed <= MAX_SEED else 0)[0]
+    return show_lab(controls, seed if isinstance(seed, int) and 0 <= seed <= MAX_SEED else 0)

@@ -1,4 +1,4 @@
-"""The position lab, the text lane and the tour in a real Chromium, their numbers beside Python's."""
+"""The position lab and the text lane in a real Chromium, their numbers beside Python's."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,6 @@ from attn.measures.attention import entropy, mean_attention_distance
 from attn.sentence import shuffle_sentence, tokenize
 from attn.texts import text
 from attn.ui.panels.lab.panel import LabView, lab_view
-from attn.ui.panels.tour.panel import tour_facts
 from tests.conftest import quiet
 
 pytestmark = pytest.mark.browser
@@ -185,75 +184,9 @@ def test_what_is_typed_is_data(lab: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_the_tour(
-    app_url: str, open_page: Callable[..., Any], view: LabView, inspection: Inspection, language: str
-) -> None:
-    page = open_page(f"{app_url}?lang={language}&example=lion&side={SIDE}", reduced_motion="reduce")
-    page.wait_for_selector(".attn-explorer[data-state=ready]", timeout=PATIENCE)
-    facts = tour_facts(inspection, view.shuffles)
-    expected = {
-        "point": [facts["positions"], round(facts["perplexity"])],
-        "elsewhere": [round(100 * facts["shared"]), f"{facts['specificity']:.2f}"],
-        "shape": [f"{facts['positions']} × {facts['positions']}", f"{facts['positions'] ** 2:,}"],
-        "gates": [facts["channels"], f"{facts['specificity']:.2f}"],
-        "affine": ["R² = 1", f"{facts['r2']['spatial']:.3f}", f"{facts['delta_r2']['spatial']:.3f}"],
-        "random": ["0.9"],
-        "shuffle": ["10⁻⁷", f"{facts['shuffle_error']['spatial_position']:.2g}"],
-        "three": [facts["positions"], "R² = 1", f"{facts['shuffle_error']['spatial_position']:.2g}"],
-    }
-    page.get_by_role("button", name=text(language, "tour.open")).click()
-    page.locator(".tour-options button").first.click()
-    for place, (step, numbers) in enumerate(expected.items()):
-        tour = page.locator(f".attn-tour[data-step={step}]")
-        assert tour.locator(".tour-count").inner_text() == text(language, "tour.count", step=place + 1, steps=8)
-        assert tour.locator(".tour-next").is_disabled()
-        assert tour.locator(".tour-reveal:not(:empty)").count() == 0
-        for question in range(tour.locator(".tour-question").count()):
-            tour.locator(f"[data-question='{question}'] [data-option='0']").click()
-        page.wait_for_function(
-            "() => [...document.querySelectorAll('.tour-reveal')].every((r) => r.dataset.pending === 'false')",
-            timeout=PATIENCE,
-        )
-        said = " ".join(tour.locator(".tour-reveal").all_inner_texts())
-        for number in numbers:
-            assert str(number) in said, (step, number, said)
-        assert "{" not in tour.inner_text()
-        if step in ("point", "elsewhere"):
-            row, col = facts["queries"][step == "elsewhere"]
-            page.wait_for_selector(f".attn-explorer[data-row='{row}'][data-col='{col}']")
-        if step == "random":
-            page.wait_for_selector(".ax-badge[data-source=random]")
-        if step == "shuffle":
-            page.wait_for_selector(".attn-lab:not([data-seed='0'])", timeout=PATIENCE)
-        if place < 7:
-            tour.locator(".tour-next").click()
-    page.keyboard.press("Escape")
-    assert page.locator(".tour-panel").is_hidden()
-    assert page.evaluate("document.activeElement.className") == "tour-open"
-
-
-def test_the_tour_can_be_left_and_taken_up_again_by_keyboard(lab: Any) -> None:
-    lab.locator(".tour-open").focus()
-    lab.keyboard.press("Enter")
-    lab.keyboard.press("Tab")
-    lab.keyboard.press("Enter")  # the first way to start
-    lab.wait_for_selector(".attn-tour[data-step=point]")
-    lab.keyboard.press("Escape")
-    assert lab.locator(".tour-panel").is_hidden()
-    lab.keyboard.press("Enter")
-    lab.wait_for_selector(".attn-tour[data-state=open][data-step=point]")
-
-
 @pytest.mark.parametrize("width", [390, 768])
 def test_small_screens_need_no_sideways_scrolling(app_url: str, open_page: Callable[..., Any], width: int) -> None:
     page = open_page(f"{app_url}?lang=zh&side={SIDE}", viewport={"width": width, "height": 800}, has_touch=True)
-    page.locator(".tour-open").tap()
-    page.wait_for_selector(".attn-tour[data-state=open]")
-    box = page.locator(".tour-panel").bounding_box()
-    assert box["x"] >= 0
-    assert box["x"] + box["width"] <= width + 0.5
-    page.keyboard.press("Escape")
     open_lab(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.locator("[data-lane=without] canvas[data-view=before]").tap(position={"x": 3, "y": 3})

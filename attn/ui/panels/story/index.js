@@ -1,4 +1,5 @@
 // The story: steps that scroll past a picture that stays. It draws from what the window shows, and changes nothing of it.
+import { asked, onAsked, remember } from '../../web/address.js';
 import { fetchArrays } from '../../web/arrays.js';
 import { makeFigure } from '../../web/figure.js';
 import { explainTerms } from '../../web/glossary.js';
@@ -137,6 +138,12 @@ export async function mount(element, host) {
     return /^\*.+\*$/.test(part) ? h('em', {}, part.slice(1, -1)) : part;
   });
 
+  // The step is in the address; one that the reader goes to is a step of the browser's history, too.
+  function tellStep(id, step) {
+    remember({ step: id }, { step });
+    emit('attn:step', { source, step: id });
+  }
+
   const follow = (id) => (event) => {
     event.preventDefault();
     go(id);
@@ -147,7 +154,7 @@ export async function mount(element, host) {
     show(id);
     nodes[id]?.scrollIntoView({ behavior: still ? 'auto' : 'smooth', block: 'start' });
     nodes[id]?.focus({ preventScroll: true });
-    if (tell) emit('attn:step', { source, step: id, push: true });
+    if (tell) tellStep(id, true);
   }
 
   function build() {
@@ -176,7 +183,7 @@ export async function mount(element, host) {
       const entered = entries.filter((entry) => entry.isIntersecting).at(-1)?.target.dataset.step;
       if (!entered || entered === at) return;
       show(entered);
-      emit('attn:step', { source, step: entered, push: false });
+      tellStep(entered, false);
     }, { rootMargin: innerWidth < 900 ? '-62% 0px -30% 0px' : '-40% 0px -55% 0px' });
     Object.values(nodes).forEach((node) => watcher.observe(node));
   }
@@ -187,8 +194,10 @@ export async function mount(element, host) {
     if (!arrived || !photograph) return;
     const [rows, cols] = arrived.value.facts.grid;
     if (rows !== photograph.rows || cols !== photograph.cols || arrived.value.facts.key !== photograph.key) return;
+    const first = !data;
     data = storyData(arrived.value.facts, arrived.arrays, photograph, () => { pointed = true; redraw(); });
     build();
+    if (first && stepNamed(asked().step)) go(asked().step, { quick: true, tell: false });
   }
 
   async function load(value) {
@@ -204,6 +213,7 @@ export async function mount(element, host) {
     photograph = value;
     join();
   });
+  onAsked(root, ({ step }) => { if (stepNamed(step)) go(step, { quick: true, tell: false }); });
   on(root, 'attn:story', ({ step } = {}) => go(stepNamed(step)?.id ?? STEPS[0].id));
   on(root, 'attn:goto', ({ step }) => { if (stepNamed(step)) go(step, { quick: true, tell: false }); });
   onSpoken(root, async () => {

@@ -1,0 +1,146 @@
+"""The story and the transposition in a real Chromium: asked first, shown then, and nothing of the window moved."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from attn.texts import text
+from attn.ui.panels.story.panel import StoryView
+from tests.browser.story_page import build_views
+
+pytestmark = pytest.mark.browser
+STORY = ".attn-story[data-state=ready]"
+STEPS = 12
+
+
+@pytest.fixture(scope="module")
+def address(serve: Callable[[str], str]) -> str:
+    return serve("story_page.py")
+
+
+@pytest.fixture(scope="module")
+def view() -> StoryView:
+    return build_views()[2]
+
+
+@pytest.fixture
+def page(address: str, open_page: Callable[..., Any]) -> Any:
+    page = open_page(address, reduced_motion="reduce")
+    page.wait_for_selector(STORY)
+    return page
+
+
+def active(page: Any) -> str:
+    return str(page.locator(f"{STORY} article[data-active]").get_attribute("data-step"))
+
+
+def test_a_step_asks_before_it_shows_and_quotes_its_own_numbers(page: Any, view: StoryView) -> None:
+    page.evaluate("attn.emit('attn:goto', { step: 'shapes' })")
+    step = page.locator("#story-shapes")
+    assert step.locator(".st-reveal").inner_text() == ""
+    step.locator(".st-options button").nth(1).click()
+    rows, cols = view.facts["grid"]
+    assert f"{rows * cols:,} × {rows * cols:,}" in step.locator(".st-reveal").inner_text().replace("\u202f", ",")
+    assert text("en", "story.verdict.right") in step.locator(".st-reveal").inner_text()
+    assert step.locator(".st-options button").nth(1).get_attribute("data-right") is not None
+
+
+def test_every_step_draws_and_leaves_no_place_unfilled(page: Any) -> None:
+    seen = set()
+    for _ in range(STEPS):
+        name = active(page)
+        step = page.locator(f"#story-{name}")
+        if step.locator(".st-options button").count():
+            step.locator(".st-options button").last.click()
+        page.wait_for_timeout(150)
+        drawn = page.evaluate(
+            """() => { const c = document.querySelector('.attn-story canvas');
+            const p = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+            return new Set(Array.from({ length: 4000 }, (_, i) => p[4 * (i * 97 % (c.width * c.height))])).size; }"""
+        )
+        assert drawn > 2, name
+        assert "{" not in step.inner_text(), name
+        assert "story." not in step.inner_text(), name
+        seen.add(name)
+        following = step.get_by_role("button", name=text("en", "story.next"), exact=True)
+        if following.count():
+            following.click()
+    assert len(seen) == STEPS
+
+
+def test_the_window_stays_as_it_was(page: Any) -> None:
+    where = "() => [...['row', 'col', 'pins']].map((name) => document.querySelector('.attn-explorer').dataset[name])"
+    before = page.evaluate(where)
+    page.locator("#story-where .st-options button").first.click()
+    box = page.locator(f"{STORY} canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 3)
+    page.mouse.move(box["x"] + box["width"] / 2 + 30, box["y"] + box["height"] / 3)
+    page.evaluate("attn.emit('attn:goto', { step: 'gates' })")
+    assert page.evaluate(where) == before
+
+
+def test_steps_are_in_the_address_and_back_leads_back(page: Any) -> None:
+    page.locator("#story-where .primary").click()
+    page.wait_for_function("location.search.includes('step=elsewhere')")
+    page.locator("#story-elsewhere .primary").click()
+    page.wait_for_function("location.search.includes('step=pixel')")
+    page.go_back()
+    page.wait_for_selector("#story-elsewhere[data-active]")
+
+
+def test_a_link_opens_at_its_step(address: str, open_page: Callable[..., Any]) -> None:
+    page = open_page(f"{address}?step=affine&lang=zh", reduced_motion="reduce")
+    page.wait_for_selector("#story-affine[data-active]")
+    assert text("zh", "story.affine.title") in page.locator("#story-affine").inner_text()
+
+
+def test_pictures_answer_the_keyboard(page: Any) -> None:
+    page.evaluate("attn.emit('attn:goto', { step: 'buys' })")
+    page.wait_for_selector("#story-buys[data-active]")
+    page.locator(f"{STORY} canvas").focus()
+    page.keyboard.press("Home")
+    said = page.locator(f"{STORY} .attn-spoken").inner_text()
+    page.keyboard.press("ArrowDown")
+    assert said != page.locator(f"{STORY} .attn-spoken").inner_text() or said == ""
+    page.keyboard.press("End")
+    assert "0.9" in page.locator(f"{STORY} .attn-spoken").inner_text()
+
+
+def test_terms_explain_themselves(page: Any) -> None:
+    term = page.locator("#story-where a[href='#term-position']")
+    term.hover()
+    card = page.locator("#attn-term-card")
+    card.wait_for(state="visible")
+    assert text("en", "glossary.position.means") in card.inner_text()
+    page.keyboard.press("Escape")
+    assert card.is_hidden()
+    term.focus()
+    assert card.is_visible()
+
+
+def test_the_product_is_turned(page: Any) -> None:
+    panel = page.locator(".attn-transposition")
+    panel.scroll_into_view_if_needed()
+    canvas = panel.locator(".tp-product canvas")
+    assert "100 × 100" in canvas.get_attribute("aria-label")
+    panel.get_by_text(text("en", "transposition.way.channels"), exact=True).click()
+    page.wait_for_function(
+        "document.querySelector('.tp-product canvas').getAttribute('aria-label').includes('256 × 256')"
+    )
+    row = page.evaluate("document.querySelector('.attn-explorer').dataset.row")
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + box["height"] * 0.9)
+    assert "channel" in panel.locator(".tp-product .attn-tip").inner_text()
+    assert page.evaluate("document.querySelector('.attn-explorer').dataset.row") == row  # no row is a position
+    panel.get_by_text(text("en", "transposition.way.positions"), exact=True).click()
+    page.wait_for_timeout(200)
+    page.mouse.move(box["x"] + box["width"] * 0.95, box["y"] + box["height"] * 0.97)
+    page.wait_for_function("(row) => document.querySelector('.attn-explorer').dataset.row !== row", arg=row)
+
+
+@pytest.mark.parametrize("width", [390, 768])
+def test_small_screens_need_no_sideways_scrolling(address: str, open_page: Callable[..., Any], width: int) -> None:
+    page = open_page(f"{address}?lang=zh", viewport={"width": width, "height": 844})
+    page.wait_for_selector(STORY)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
