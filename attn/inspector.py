@@ -151,6 +151,23 @@ class Inspection(Encoding):
         sources = ", ".join(f"{name} {result.source.source}" for name, result in self.mechanisms.items())
         return f"Inspection({self._size()}, {self.stem} {self.stage} {self.detail}; {sources})"
 
+    def save_html(self, path: str | Path, *, title: str = "", language: str | None = None, view: str = "") -> Path:
+        """Write the window on this photograph as one HTML file that needs no server; gives its path.
+
+        Arguments and errors as of `attn.figures.document.document`; the title is the file's name if none is given.
+        """
+        from attn.figures.document import document
+
+        path = Path(path)
+        path.write_text(document(self, title=title or path.stem, language=language, view=view), "utf-8")
+        return path
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the window, in a frame of its own."""
+        from attn.figures.document import document, frame
+
+        return frame(document(self))
+
 
 class Inspector:
     """A stem with one AttnBlock and every other mechanism of the registry, ready for any number of photographs.

@@ -7,20 +7,18 @@ A panel is a folder ``panels/NAME`` with a `gr.HTML` subclass in ``panel.py``, i
 the host; a notebook or a file without Gradio gives another.
 """
 
-import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from gradio.data_classes import FileData
-from numpy.typing import NDArray
-from safetensors.numpy import save
 
+from attn.figures.packing import pack_arrays
 from attn.texts import LANGUAGES
 from attn.ui.modules import base_expression, imports
 from attn.ui.storage import store
+
+__all__ = ["cached_file", "component_files", "pack_arrays"]
 
 HERE = Path(__file__).parent
 
@@ -66,23 +64,6 @@ Promise.all([import(at('{main}')), import(at('{texts}'))]).then(([panel, texts])
   return panel.mount(element, host);
 }}).catch((error) => console.error('Error executing js_on_load of {name}:', error));
 """
-
-
-def pack_arrays(arrays: Mapping[str, NDArray[Any]], level: int = 1) -> bytes:
-    """One gzip file of safetensors: uint8, int8, uint16, int16, int32 and float32 arrays in C order.
-
-    ``level`` is gzip's. 0 stores: right for quantised noise, on which compression costs more time than it saves;
-    the browser inflates either as it arrives.
-
-    Raises:
-        ValueError: an array of another type, which `readSafetensors` in ``web/arrays.js`` could not read.
-    """
-    readable = ("uint8", "int8", "uint16", "int16", "int32", "float32")
-    for name, array in arrays.items():
-        if array.dtype.name not in readable:
-            raise ValueError(f"expected one of {', '.join(readable)} for {name!r}, got {array.dtype.name}")
-    data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
-    return gzip.compress(data, compresslevel=level, mtime=0)
 
 
 def cached_file(data: bytes, name: str, cache: str, mime_type: str) -> FileData:

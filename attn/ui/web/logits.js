@@ -2,11 +2,27 @@
 // query (row), of four at once (for passes over all queries), or towards one key (column). Each row may be shifted by a
 // constant, which no softmax sees.
 
-/** The source for the arrays of `encode_logits`: a table for small grids, query and key factors for large ones. */
+/**
+ * The source for the arrays of `encode_logits`, a table for small grids, query and key factors for large ones; or of
+ * `compact_logits`, factors as byte planes.
+ */
 export function logitsFrom(arrays) {
-  return arrays.logits
-    ? logitsFromTable(arrays.logits, arrays.logit_scale)
-    : logitsFromFactors(arrays.queries, arrays.query_scale, arrays.keys, arrays.key_scale);
+  if (arrays.logits) return logitsFromTable(arrays.logits, arrays.logit_scale);
+  const n = arrays.query_scale.length;
+  const queries = arrays.queries ?? joinPlanes(arrays.query_planes, n);
+  const keys = arrays.keys ?? joinPlanes(arrays.key_planes, n);
+  return logitsFromFactors(queries, arrays.query_scale, keys, arrays.key_scale);
+}
+
+/** (n, width) int16 from its bytes, (2, width, n): the low ones column by column, then the high ones. */
+export function joinPlanes(planes, n) {
+  const half = planes.length / 2;
+  const width = half / n;
+  const out = new Int16Array(half);
+  for (let c = 0, at = 0; c < width; c++) {
+    for (let i = 0; i < n; i++, at++) out[i * width + c] = planes[at] | (planes[half + at] << 8);
+  }
+  return out;
 }
 
 /** logits[i, j] = −steps[i, j] · scale[i] */

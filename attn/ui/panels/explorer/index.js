@@ -325,7 +325,7 @@ export async function mount(element, host) {
     }));
   }
 
-  root.explorer = { id, getState, setState };
+  root.explorer = { id, getState, setState, save: figure.save };
   writeTexts();
   pins.build();
   onSpoken(root, writeTexts);

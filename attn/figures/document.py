@@ -1,0 +1,183 @@
+"""One file, alive: the window on one photograph as an HTML document that asks nothing of any server.
+
+It opens from a disk, in a course page's frame, in a notebook. Inside are the page's own modules (`ui/web` and
+`ui/panels`), under an import map of ``data:`` addresses, the texts of every language, the photograph, and the arrays.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from attn.figures.compact import compact_logits
+from attn.figures.packing import pack_arrays
+from attn.texts import LANGUAGES, load_texts
+
+if TYPE_CHECKING:
+    from attn.inspector import Inspection
+
+PACKAGE = Path(__file__).parent.parent
+SHELL = "ui/document/index.js"
+FRAME_HEIGHT_PX = 760
+_IMPORT = re.compile(r"""^((?:import|export)\b[^;]*?from |import )'(\.[^']+)'""", re.MULTILINE)
+_COMMENTS = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*)\n", re.MULTILINE)
+
+
+def document(inspection: Inspection, *, title: str = "", language: str | None = None, view: str = "") -> str:
+    """The HTML document of one inspection.
+
+    Args:
+        title: what stands at its top and in the browser's tab, for example the photograph's name.
+        language: the language it opens in, of `attn.texts.LANGUAGES`; None leaves that to the reader's browser.
+        view: what the map opens with, as in share links ("q6.9~p3.4" is a query and a pin); "" for the default.
+
+    Raises:
+        ValueError: an unknown language.
+    """
+    if language is not None and language not in LANGUAGES:
+        raise ValueError(f"expected a language of {', '.join(LANGUAGES)}, got {language!r}")
+    values = {"explorer": _explorer_value(inspection, view)}
+    mains = {name: f"ui/panels/{name}/index.js" for name in values}
+    modules = _modules([SHELL, *mains.values()])
+    said = {code: _texts(code, modules) for code in LANGUAGES}
+    held = {"texts": said, "languages": LANGUAGES, "language": language, "values": values}
+    addresses = {"imports": {f"attn/{name}": _address(code) for name, code in modules.items()}}
+    imports = "".join(f"import {{ mount as {name} }} from 'attn/{main}';\n" for name, main in mains.items())
+    title = title or "Attention window"
+    return f"""<!DOCTYPE html>
+<html lang="{language or "en"}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{html.escape(title)}</title>
+<link rel="icon" href="data:,">
+<style>
+{_styles(values)}
+</style>
+<script>
+document.documentElement.classList.toggle('dark', matchMedia('(prefers-color-scheme: dark)').matches);
+</script>
+<script type="importmap">{_script(json.dumps(addresses))}</script>
+</head>
+<body>
+<header class="attn-document-head"><h1>{html.escape(title)}</h1><p>{html.escape(_setting(inspection))}</p>
+<nav></nav></header>
+<noscript>This file needs JavaScript: it draws the maps as you point.</noscript>
+<main class="attn-document-panels">
+{_panels(values)}
+</main>
+<script type="application/json" id="attn-held">{_script(json.dumps(held, ensure_ascii=False))}</script>
+<script type="module">
+import {{ openDocument }} from 'attn/{SHELL}';
+{imports}openDocument({{ {", ".join(values)} }});
+</script>
+</body>
+</html>
+"""
+
+
+def frame(page: str, title: str = "Attention window") -> str:
+    """The document in a frame of its own, as part of another page; documents there do not disturb each other."""
+    return (
+        f'<iframe srcdoc="{html.escape(page)}" title="{html.escape(title)}" sandbox="allow-scripts allow-downloads" '
+        f'style="width: 100%; height: {FRAME_HEIGHT_PX}px; border: 0"></iframe>'
+    )
+
+
+def _explorer_value(inspection: Inspection, view: str) -> dict[str, Any]:
+    """What the explorer gets as its value: see `ExplorerData` of its panel."""
+    arrays, error = compact_logits(inspection.queries, inspection.keys)
+    source = inspection.mechanisms["spatial"].source
+    height, width = inspection.image.shape[:2]
+    return {
+        "state": "ready",
+        "image": _photograph(inspection),
+        "arrays": {"url": _data("application/gzip", pack_arrays(arrays, level=6))},
+        "size": [width, height],
+        "grid": list(inspection.grid),
+        "stride_px": inspection.stride_px,
+        "weights": {"source": source.source, "seed": source.seed, "file": source.file, **source.detail},
+        "tolerance": error,
+        "view": view,
+    }
+
+
+def _photograph(inspection: Inspection) -> dict[str, str]:
+    out = io.BytesIO()
+    Image.fromarray(inspection.image).save(out, "JPEG", quality=90)
+    return {"url": _data("image/jpeg", out.getvalue()), "path": "photograph"}
+
+
+def _setting(inspection: Inspection) -> str:
+    rows, columns = inspection.grid
+    stem = "ResNet-18" if inspection.stem == "bundled" else inspection.stem
+    return f"{stem}, {inspection.stage}, {inspection.detail}: {rows} × {columns} × {inspection.stride_px} px"
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _script(text: str) -> str:
+    """JSON that no markup in a name or a text can end: inside a script element only ``<`` could."""
+    return text.replace("<", "\\u003c")
+
+
+def _address(code: str) -> str:
+    """A module as an address; only what would not survive in one is escaped, so that it stays small."""
+    for character in "%#\t\n\r":
+        code = code.replace(character, f"%{ord(character):02X}")
+    return f"data:text/javascript;charset=utf-8,{code}"
+
+
+def _modules(mains: Iterable[str]) -> dict[str, str]:
+    """Path in the package → code, of these modules and all that they import, each under the name of the import map."""
+    found: dict[str, str] = {}
+    waiting = list(mains)
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        folder = PurePosixPath(name).parent
+        code = _COMMENTS.sub("", _read(name))
+        waiting += [_joined(folder, relative) for _, relative in _IMPORT.findall(code)]
+        found[name] = _IMPORT.sub(lambda m, at=folder: f"{m[1]}'attn/{_joined(at, m[2])}'", code)  # type: ignore[misc]
+    return dict(sorted(found.items()))
+
+
+def _texts(language: str, modules: Mapping[str, str]) -> dict[str, str]:
+    """Key → text of the parts that the modules ask for."""
+    asked = re.findall(r"loadTexts\(([^)]*)\)", "\n".join(modules.values()))
+    parts = {part for names in asked for part in re.findall(r"'(\w+)'", names)} | {"document", "language"}
+    return {key: said for part in sorted(parts) for key, said in load_texts(language, part).items()}
+
+
+def _styles(panels: Iterable[str]) -> str:
+    names = [path.relative_to(PACKAGE).as_posix() for path in sorted((PACKAGE / "ui/web").glob("*.css"))]
+    names += [f"ui/panels/{name}/panel.css" for name in panels] + ["ui/document/document.css"]
+    return "\n".join(map(_read, names))
+
+
+def _panels(panels: Iterable[str]) -> str:
+    return "\n".join(f'<div data-panel="{name}">{_read(f"ui/panels/{name}/panel.html")}</div>' for name in panels)
+
+
+def _joined(folder: PurePosixPath, relative: str) -> str:
+    parts = list(folder.parts)
+    for part in PurePosixPath(relative).parts:
+        parts = parts[:-1] if part == ".." else [*parts, part]
+    return "/".join(parts)
+
+
+@cache
+def _read(name: str) -> str:
+    return (PACKAGE / name).read_text("utf-8")
