@@ -11,7 +11,7 @@ import html
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from attn.figures.compact import compact_logits
+from attn.figures.lane import LaneView, lane_arrays, lane_facts
 from attn.figures.packing import pack_arrays
 from attn.texts import LANGUAGES, load_texts
 
@@ -45,11 +46,17 @@ def document(inspection: Inspection, *, title: str = "", language: str | None = 
     """
     if language is not None and language not in LANGUAGES:
         raise ValueError(f"expected a language of {', '.join(LANGUAGES)}, got {language!r}")
-    values = {"explorer": _explorer_value(inspection, view)}
+    values = {"explorer": _explorer_value(inspection, view), "lane": _lane_value(inspection)}
     mains = {name: f"ui/panels/{name}/index.js" for name in values}
     modules = _modules([SHELL, *mains.values()])
-    said = {code: _texts(code, modules) for code in LANGUAGES}
-    held = {"texts": said, "languages": LANGUAGES, "language": language, "values": values}
+    markup = _panels(values)
+    held = {
+        "texts": {code: _texts(code, "\n".join([markup, *modules.values()])) for code in LANGUAGES},
+        "languages": LANGUAGES,
+        "language": language,
+        "photograph": _photograph(inspection),
+        "values": values,
+    }
     addresses = {"imports": {f"attn/{name}": _address(code) for name, code in modules.items()}}
     imports = "".join(f"import {{ mount as {name} }} from 'attn/{main}';\n" for name, main in mains.items())
     title = title or "Attention window"
@@ -73,7 +80,7 @@ document.documentElement.classList.toggle('dark', matchMedia('(prefers-color-sch
 <nav></nav></header>
 <noscript>This file needs JavaScript: it draws the maps as you point.</noscript>
 <main class="attn-document-panels">
-{_panels(values)}
+{markup}
 </main>
 <script type="application/json" id="attn-held">{_script(json.dumps(held, ensure_ascii=False))}</script>
 <script type="module">
@@ -94,13 +101,12 @@ def frame(page: str, title: str = "Attention window") -> str:
 
 
 def _explorer_value(inspection: Inspection, view: str) -> dict[str, Any]:
-    """What the explorer gets as its value: see `ExplorerData` of its panel."""
+    """What the explorer gets as its value, less the photograph: see `ExplorerData` of its panel."""
     arrays, error = compact_logits(inspection.queries, inspection.keys)
     source = inspection.mechanisms["spatial"].source
     height, width = inspection.image.shape[:2]
     return {
         "state": "ready",
-        "image": _photograph(inspection),
         "arrays": {"url": _data("application/gzip", pack_arrays(arrays, level=6))},
         "size": [width, height],
         "grid": list(inspection.grid),
@@ -108,6 +114,15 @@ def _explorer_value(inspection: Inspection, view: str) -> dict[str, Any]:
         "weights": {"source": source.source, "seed": source.seed, "file": source.file, **source.detail},
         "tolerance": error,
         "view": view,
+    }
+
+
+def _lane_value(inspection: Inspection) -> dict[str, Any]:
+    """What the channel lane gets as its value, less the photograph: see `LaneData` of its panel."""
+    shown = LaneView.from_inspection(inspection)
+    return {
+        "arrays": {"url": _data("application/gzip", pack_arrays(lane_arrays(shown), level=6))},
+        "facts": lane_facts(shown),
     }
 
 
@@ -154,11 +169,12 @@ def _modules(mains: Iterable[str]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _texts(language: str, modules: Mapping[str, str]) -> dict[str, str]:
-    """Key → text of the parts that the modules ask for."""
-    asked = re.findall(r"loadTexts\(([^)]*)\)", "\n".join(modules.values()))
-    parts = {part for names in asked for part in re.findall(r"'(\w+)'", names)} | {"document", "language"}
-    return {key: said for part in sorted(parts) for key, said in load_texts(language, part).items()}
+def _texts(language: str, code: str) -> dict[str, str]:
+    """Key → text: those whose key, or what it begins with, stands in the code or the markup."""
+    texts = load_texts(language)
+    parts = "|".join({key.split(".")[0] for key in texts})
+    begun = tuple(set(re.findall(rf"""['"`]((?:{parts})\.[\w.-]*)""", code)))
+    return {key: said for key, said in texts.items() if key.startswith(begun)}
 
 
 def _styles(panels: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""How arrays travel to the browser, from a server or inside a file."""
+"""How arrays travel to the browser, from a server or inside a file: as bytes, averaged, in one gzip file."""
 
 import gzip
 from collections.abc import Mapping
@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
+
+Array = NDArray[np.float32]
 
 
 def pack_arrays(arrays: Mapping[str, NDArray[Any]], level: int = 1) -> bytes:
@@ -24,3 +26,29 @@ def pack_arrays(arrays: Mapping[str, NDArray[Any]], level: int = 1) -> bytes:
             raise ValueError(f"expected one of {', '.join(readable)} for {name!r}, got {array.dtype.name}")
     data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
     return gzip.compress(data, compresslevel=level, mtime=0)
+
+
+def quantise_rows(rows: Array) -> tuple[NDArray[np.uint8], Array, Array]:
+    """Codes (R, M) uint8 with low and step (R,): value = low + step · code, off by at most step / 2.
+
+    A row's least and greatest value are kept exactly, so zeros of a ReLU stay zeros; a constant row has step 0.
+    """
+    low, high = rows.min(axis=1), rows.max(axis=1)
+    step = (high - low) / np.float32(255)
+    scaled = np.divide(rows - low[:, None], step[:, None], out=np.zeros_like(rows), where=step[:, None] > 0)
+    return np.rint(scaled).clip(0, 255).astype(np.uint8), low.astype(np.float32), step.astype(np.float32)
+
+
+def pool_grid(maps: Array, pool: int) -> Array:
+    """(C, h, w) averaged over blocks of pool × pool positions; blocks at the far edges may be smaller."""
+    if pool == 1:
+        return maps
+    return pool_axis(pool_axis(maps, pool, 1), pool, 2)
+
+
+def pool_axis(values: NDArray[Any], pool: int, axis: int) -> NDArray[Any]:
+    starts = np.arange(0, values.shape[axis], pool)
+    counts = np.diff(starts, append=values.shape[axis])
+    shape = [1] * values.ndim
+    shape[axis] = -1
+    return np.add.reduceat(values, starts, axis=axis) / counts.reshape(shape).astype(values.dtype)

@@ -36,6 +36,7 @@ def page(path: Path, open_page: Callable[..., Any]) -> Any:
 
 def opened(page: Any) -> Any:
     page.wait_for_selector(READY)
+    page.wait_for_selector(".attn-channel-lane[data-state=ready]")
     return page
 
 
@@ -45,7 +46,6 @@ def hover(page: Any, row: int, column: int, grid: tuple[int, int]) -> None:
         box["x"] + box["width"] * (column + 0.5) / grid[1], box["y"] + box["height"] * (row + 0.5) / grid[0]
     )
     page.wait_for_selector(f'.attn-explorer[data-row="{row}"][data-col="{column}"]')
-    page.wait_for_function("() => !document.querySelector('.ax-sentence').textContent.includes('%')")
 
 
 def numbers(page: Any) -> list[float]:

@@ -1,17 +1,19 @@
 // One file, alive: the page's panels with what they show beside them in the same file, and no server behind them.
+import { leaveAddress } from '../web/address.js';
 import { h } from '../web/reactive.js';
 import { addTexts, fillTexts, language, offerLanguages, onLanguage, setLanguage } from '../web/texts.js';
 
 /** Mounts panels {name: mount} on the elements with their data-panel, and shows them what the file holds for them. */
 export async function openDocument(panels) {
   const held = JSON.parse(document.querySelector('#attn-held').textContent);
+  if (window !== window.top) leaveAddress(); // a page around has its own, and a document without an address none
   addTexts(held.texts);
   offerLanguages(Object.keys(held.languages));
   if (held.language && !new URLSearchParams(location.search).has('lang')) await setLanguage(held.language);
   writeHead(held.languages);
   for (const [name, mount] of Object.entries(panels)) {
     const element = document.querySelector(`[data-panel=${name}]`);
-    await mount(element, hostOf(element, held.values[name]));
+    await mount(element, hostOf(element, { ...held.values[name], image: held.photograph }));
   }
 }
 

@@ -18,6 +18,7 @@ from gradio.data_classes import FileData, GradioModel
 from numpy.typing import NDArray
 from PIL import Image
 
+from attn.figures.packing import pool_axis, pool_grid, quantise_rows
 from attn.inspector import Inspection, MechanismResult
 from attn.measures.channels import channel_correlation, feature_effective_rank, median_defined
 from attn.mechanisms import MECHANISMS
@@ -189,17 +190,6 @@ def panel_facts(view: ChannelsView) -> dict[str, Any]:
     }
 
 
-def quantise_rows(rows: Array) -> tuple[NDArray[np.uint8], Array, Array]:
-    """Codes (R, M) uint8 with low and step (R,): value = low + step · code, off by at most step / 2.
-
-    A row's least and greatest value are kept exactly, so zeros of a ReLU stay zeros; a constant row has step 0.
-    """
-    low, high = rows.min(axis=1), rows.max(axis=1)
-    step = (high - low) / np.float32(255)
-    scaled = np.divide(rows - low[:, None], step[:, None], out=np.zeros_like(rows), where=step[:, None] > 0)
-    return np.rint(scaled).clip(0, 255).astype(np.uint8), low.astype(np.float32), step.astype(np.float32)
-
-
 def map_pooling(shape: tuple[int, ...]) -> int:
     """The side of the blocks of positions that must be averaged for (C, h, w) maps to stay within MAX_MAP_VALUES."""
     channels, height, width = shape
@@ -209,17 +199,10 @@ def map_pooling(shape: tuple[int, ...]) -> int:
     return pool
 
 
-def pool_grid(maps: Array, pool: int) -> Array:
-    """(C, h, w) averaged over blocks of pool × pool positions; blocks at the far edges may be smaller."""
-    if pool == 1:
-        return maps
-    return _pool_axis(_pool_axis(maps, pool, 1), pool, 2)
-
-
 def pool_matrix(matrix: NDArray[Any], side: int) -> Array:
     """(N, N) averaged over blocks until no side is longer than ``side``."""
     block = -(-len(matrix) // side)
-    pooled = matrix if block == 1 else _pool_axis(_pool_axis(matrix, block, 0), block, 1)
+    pooled = matrix if block == 1 else pool_axis(pool_axis(matrix, block, 0), block, 1)
     return pooled.astype(np.float32, copy=False)
 
 
@@ -270,14 +253,6 @@ def _module(name: str, channels: int) -> Any:
 
 def _put_rows(arrays: dict[str, NDArray[Any]], name: str, rows: Array) -> None:
     arrays[name], arrays[f"{name}_low"], arrays[f"{name}_step"] = quantise_rows(rows.astype(np.float32, copy=False))
-
-
-def _pool_axis(values: NDArray[Any], pool: int, axis: int) -> NDArray[Any]:
-    starts = np.arange(0, values.shape[axis], pool)
-    counts = np.diff(starts, append=values.shape[axis])
-    shape = [1] * values.ndim
-    shape[axis] = -1
-    return np.add.reduceat(values, starts, axis=axis) / counts.reshape(shape).astype(values.dtype)
 
 
 def _correlation_codes(features: Array, order: NDArray[np.int64]) -> NDArray[np.uint8]:

@@ -6,44 +6,15 @@ travel once a photograph: choosing a mechanism or a channel asks nothing of the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
 import gradio as gr
-import numpy as np
 from gradio.data_classes import FileData, GradioModel
-from numpy.typing import NDArray
 from PIL import Image
 
-from attn.inspector import Inspection, MechanismResult
+from attn.figures.lane import LaneView, lane_arrays, lane_facts
 from attn.ui.component import cached_file, component_files, pack_arrays
-from attn.ui.panels.channels.panel import pool_grid, quantise_rows
-
-Array = NDArray[np.float32]
-
-# Values of all channels' maps together, and of one mechanism's C × C map, as they travel: a byte each.
-MAX_MAP_VALUES = 128 * 1024
-MAX_WEIGHTS = 128 * 1024
-
-
-@dataclass(frozen=True, eq=False)
-class LaneView:
-    """What the lane shows.
-
-    image: (H, W, 3) uint8, what the network saw. features: (C, h, w) float32.
-    mechanisms: those that are no attention between positions, and show what they weigh.
-    """
-
-    image: NDArray[np.uint8]
-    features: Array
-    mechanisms: tuple[MechanismResult, ...]
-
-    @classmethod
-    def from_inspection(cls, inspection: Inspection) -> LaneView:
-        """The part of an inspection that the lane shows."""
-        others = (result for result in inspection.mechanisms.values() if result.kind != "spatial")
-        return cls(inspection.image, inspection.features, tuple(r for r in others if r.weights is not None))
 
 
 class LaneData(GradioModel):
@@ -81,65 +52,3 @@ class ChannelLane(gr.HTML):
     def api_info(self) -> dict[str, Any]:
         """The JSON schema of the value, as `data_model` has it."""
         return LaneData.model_json_schema()
-
-
-def lane_arrays(view: LaneView) -> dict[str, NDArray[Any]]:
-    """Every array the browser draws, by name.
-
-    ``features`` (C, positions of `facts["maps_grid"]`) uint8 with ``features_low`` and ``features_step`` a row.
-    ``weights_NAME``: gates (C,) or position gates (N,), float32. ``map_NAME``: rows ``rows_NAME`` of a channel map,
-    uint8 with low and step like the features.
-    """
-    maps = pool_grid(view.features.astype(np.float32, copy=False), _pool(view.features.shape))
-    arrays: dict[str, NDArray[Any]] = {}
-    _put_rows(arrays, "features", maps.reshape(len(maps), -1))
-    for result in view.mechanisms:
-        weights = result.weights
-        assert weights is not None  # `from_inspection` leaves out what cannot be seen
-        if result.kind == "channel_map":
-            rows = _rows_sent(len(weights))
-            arrays[f"rows_{result.name}"] = rows.astype(np.int32)
-            _put_rows(arrays, f"map_{result.name}", weights[rows])
-        else:
-            arrays[f"weights_{result.name}"] = weights.astype(np.float32).ravel()
-    return arrays
-
-
-def lane_facts(view: LaneView) -> dict[str, Any]:
-    """The plain numbers and names beside the arrays."""
-    channels, height, width = view.features.shape
-    pool = _pool(view.features.shape)
-    return {
-        "channels": channels,
-        "grid": [height, width],
-        "maps_grid": [-(-height // pool), -(-width // pool)],
-        "mechanisms": [
-            {
-                "name": result.name,
-                "title": result.title,
-                "kind": result.kind,
-                "source": result.source.source,
-                "seed": result.source.seed,
-            }
-            for result in view.mechanisms
-        ],
-    }
-
-
-def _pool(shape: tuple[int, ...]) -> int:
-    """Side of the blocks of positions averaged so that all channels' maps stay within MAX_MAP_VALUES."""
-    channels, height, width = shape
-    pool = 1
-    while channels * -(-height // pool) * -(-width // pool) > MAX_MAP_VALUES:
-        pool += 1
-    return pool
-
-
-def _rows_sent(channels: int) -> NDArray[np.intp]:
-    """The rows of a C × C map that travel: all of them, or evenly spaced ones of a large map."""
-    count = min(channels, max(1, MAX_WEIGHTS // channels))
-    return np.linspace(0, channels - 1, count).round().astype(np.intp)
-
-
-def _put_rows(arrays: dict[str, NDArray[Any]], name: str, rows: Array) -> None:
-    arrays[name], arrays[f"{name}_low"], arrays[f"{name}_step"] = quantise_rows(rows.astype(np.float32, copy=False))
