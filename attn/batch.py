@@ -121,21 +121,22 @@ class Measure:
 
     def __call__(self, batch: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         """{"path": (b,) as `path_text`} → one column of b values per number, of each photograph's `version`, and of
-        the sentence of each picture that could not be used or ""."""
+        two sentences: why it could not be used, and what had to be guessed; "" for none."""
         rows = [self.measure(str(path)) for path in batch["path"]]
-        names = ("path", "bytes", "modified_ns", "error", *self.columns)
+        names = ("path", "bytes", "modified_ns", "error", "notice", *self.columns)
         return {name: np.array([row[name] for row in rows]) for name in names}
 
     def measure(self, name: str) -> dict[str, Any]:
         """One picture's row; nan throughout where it cannot be used."""
         path = self.folder / text_path(name)
-        row: dict[str, Any] = {"path": name, "bytes": -1, "modified_ns": -1, "error": ""}
+        row: dict[str, Any] = {"path": name, "bytes": -1, "modified_ns": -1, "error": "", "notice": ""}
         try:
             row["bytes"], row["modified_ns"] = version(path)  # before it is read: a change meanwhile is seen later
-            numbers = row_of(self.inspector.inspect(path, self.longest_side))
+            inspection = self.inspector.inspect(path, self.longest_side)
         except (ValueError, OSError, RuntimeError, MemoryError) as error:
             return row | {"error": str(error) or type(error).__name__} | dict.fromkeys(self.columns, np.nan)
-        return row | {key: float(value) for key, value in numbers.items()}
+        row["notice"] = " ".join(map(str, inspection.notices))
+        return row | {key: float(value) for key, value in row_of(inspection).items()}
 
 
 class MeasureToFiles:
@@ -276,7 +277,10 @@ def run(
     missing = check(folder, out, longest_side, options)
     if not missing:
         return 0, 0
-    ray.init(num_cpus=workers if "RAY_ADDRESS" not in os.environ else None, include_dashboard=False)
+    try:
+        ray.init(num_cpus=workers if "RAY_ADDRESS" not in os.environ else None, include_dashboard=False)
+    except Exception as error:  # Ray raises plain ones
+        raise RuntimeError(f"Ray could not start: {str(error).splitlines()[0]}") from error
     try:
         # A row is a batch, and a batch a file: Ray may cut and join rows as it likes, and do one twice.
         batches = [{"paths": missing[start : start + BATCH]} for start in range(0, len(missing), BATCH)]

@@ -7,7 +7,7 @@ It is encoded once; every query and every channel is then read from the same arr
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from attn.checkpoints import WeightsInfo, build_attention, build_from_file, build_mechanism, has_trained
 from attn.device import best_device, wait_for
 from attn.errors import Note, PlainError
-from attn.images import ImageSource, open_image
+from attn.images import ImageNotice, ImageSource, open_image
 from attn.measures.attention import QueryMetrics, query_metrics, query_specificity
 from attn.measures.channels import ChannelStats, channel_stats, relative_change
 from attn.mechanisms import MECHANISMS, Kind
@@ -49,6 +49,7 @@ class Encoding:
     queries, keys: (N, C) float32, positions in row-major order. ``queries @ keys.T`` are the logits:
         the 1/√C and the temperature are already in the queries.
     stem_ms: measured milliseconds of the stem's forward pass.
+    notices: what had to be guessed or left out to show the picture, see `open_image`.
     """
 
     image: NDArray[np.uint8]
@@ -58,6 +59,7 @@ class Encoding:
     queries: Array
     keys: Array
     stem_ms: float
+    notices: tuple[ImageNotice, ...] = field(default=(), kw_only=True)
 
     @cached_property
     def key(self) -> str:
@@ -253,7 +255,8 @@ class Inspector:
         Raises:
             ImageError: a picture that cannot be used; GridTooLarge: more positions than ``max_rows`` allows.
         """
-        photograph = open_image(image)
+        notices: list[ImageNotice] = []
+        photograph = open_image(image, notices)
         if self.max_rows is not None:
             self.stem.check_grid(photograph.size, longest_side, self.max_rows, self.max_rows)
         height, width = self.stem.input_size(photograph.size, longest_side)
@@ -273,6 +276,7 @@ class Inspector:
             queries=_array(q[0]),
             keys=_array(k[0]),
             stem_ms=stem_ms,
+            notices=tuple(notices),
         )
 
     @torch.inference_mode()

@@ -1,5 +1,6 @@
 """A folder of pictures to Parquet: the inspector's numbers, resumed where it stopped, whatever lies among them."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -61,6 +63,13 @@ def test_a_worker_takes_batches_and_a_bad_file_is_a_sentence(folder: Path) -> No
     assert "picture" in columns["error"][1]
     assert np.isfinite(columns["entropy"][0])
     assert np.isnan(columns["entropy"][1])
+
+
+def test_what_had_to_be_guessed_stands_beside_the_numbers(folder: Path) -> None:
+    Image.fromarray(np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)).save(folder / "deep.tif")
+    columns = batch.Measure(str(folder), 64, OPTIONS)({"path": ["deep.tif", "deeper/1.PNG"]})
+    assert "0 is shown as black and 4095 as white" in columns["notice"][0]
+    assert columns["notice"][1] == ""
 
 
 def test_every_format_the_library_reads_is_found(tmp_path: Path) -> None:
@@ -274,6 +283,56 @@ def test_a_worker_killed_on_the_way_costs_nothing(folder: Path, tmp_path: Path) 
     assert running.returncode == 0, errors[-2000:]
     assert output.splitlines()[-1] == f"66 photographs measured; 66 in {out}"
     assert sorted(parquet.read_table(out)["path"].to_pylist()) == batch.pictures(folder)
+
+
+@needs_ray
+def test_a_machine_of_a_cluster_killed_on_the_way_costs_nothing(folder: Path, tmp_path: Path) -> None:
+    """Two Ray nodes with a processor each, on this machine; the second is killed while it measures."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    from ray.cluster_utils import Cluster
+
+    for number in range(200):
+        Image.new("RGB", (64, 48), (number, 0, 0)).save(folder / f"{number}.png")
+    out = tmp_path / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_raylet_start_wait_time_s", "300")
+        cluster = Cluster()
+        try:
+            patient(cluster.add_node, num_cpus=1, include_dashboard=False)
+            second = patient(cluster.add_node, num_cpus=1)
+            cluster.wait_for_nodes(timeout=240)
+            running = subprocess.Popen(
+                command(folder, out),
+                cwd=ROOT,
+                env={**os.environ, "RAY_ADDRESS": cluster.address},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            node = second.all_processes["raylet"][0].process.pid
+            deadline = time.monotonic() + 480
+            while not workers_of(node) or not list(out.glob("attn-*.parquet")):
+                assert running.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            cluster.remove_node(second, allow_graceful=False)
+            at_the_kill = len(batch.done(out))
+            output, _ = running.communicate(timeout=600)
+        finally:
+            cluster.shutdown()
+    assert running.returncode == 0, output[-2000:]
+    assert at_the_kill < 206
+    assert output.splitlines()[-1] == f"206 photographs measured; 206 in {out}"
+    assert sorted(parquet.read_table(out)["path"].to_pylist()) == batch.pictures(folder)
+
+
+def patient(start: Callable[..., Any], **arguments: Any) -> Any:
+    """What ``start`` gives, tried three times: Ray waits 30 seconds for a node, however busy a machine is."""
+    for _ in range(2):
+        with contextlib.suppress(Exception):
+            return start(**arguments)
+    return start(**arguments)
 
 
 def workers_of(parent: int) -> list[int]:

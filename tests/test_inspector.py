@@ -196,3 +196,11 @@ def test_a_picture_of_any_shape_keeps_it(inspector: Inspector) -> None:
     speck = inspector.inspect(Image.new("RGB", (1, 1), "teal"), 64)
     assert speck.grid == (8, 8)
     assert np.isfinite(speck.attention).all()
+
+
+def test_what_was_guessed_of_a_picture_stays_with_it(inspector: Inspector) -> None:
+    deep = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+    encoding = inspector.encode(deep, 64)
+    assert [notice.values["white"] for notice in encoding.notices] == ["4095"]
+    assert inspector.inspect(encoding).notices == encoding.notices
+    assert inspector.encode(np.zeros((64, 64, 3), np.uint8), 64).notices == ()

@@ -86,12 +86,13 @@ def explorer_view(controls: Controls, shown: str = "") -> ExplorerView:
 
 
 def show_map(controls: Controls) -> tuple[ExplorerView, str]:
-    """The map, and a notice where it is not of the weights asked for."""
+    """The map, and a notice where it is not of the weights asked for, or the picture's numbers were guessed at."""
     controls = controls.checked()
-    notice = ""
+    shown = explorer_view(controls)
+    notices = [notice.sentence(controls.language) for notice in encoding_of(controls).notices]
     if controls.settled().weights != controls.weights:
-        notice = text(controls.language, "page.fallback.trained", stem=controls.stem, stage=controls.stage)
-    return explorer_view(controls), notice
+        notices.insert(0, text(controls.language, "page.fallback.trained", stem=controls.stem, stage=controls.stage))
+    return shown, "\n\n".join(notices)
 
 
 def show_lane(controls: Controls) -> tuple[LaneView, str]:
