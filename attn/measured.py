@@ -8,8 +8,12 @@ import json
 from typing import Any
 
 from attn.bundled import WEIGHTS_DIR
+from attn.stems import DETAILS
 
 FIGURES = WEIGHTS_DIR / "figures.json"
+# Of a row, and of a difference between two rows on the same photographs.
+_ROW = ("mechanism", "auc", "low", "high", "photographs", "parameters", "multiply_adds")
+_DIFFERENCE = ("mechanism", "difference", "low", "high", "photographs")
 
 
 def measured(stage: str, detail: str) -> dict[str, Any]:
@@ -24,6 +28,33 @@ def measured_stages() -> dict[str, Any]:
         return dict(json.loads(FIGURES.read_text("utf-8")))
     except OSError:
         return {}
+
+
+def measured_records() -> list[dict[str, Any]]:
+    """A record for each stage, detail and kind of weights that was measured, deeper stages first.
+
+    ``rows`` have the grouping AUC with its 95 % interval; ``paired`` the mean of AttnBlock with position − row over the
+    photographs, with the interval of that difference, empty where it was not measured. ``detail`` is "" where the file
+    does not say; ``weights`` is "trained" or "tuned". Nothing where the file is missing.
+    """
+    records = []
+    for stage, whole in sorted(measured_stages().items(), reverse=True):
+        details = {detail: whole[detail] for detail in DETAILS if detail in whole} or {"": whole}
+        for detail, one in details.items():
+            for weights, each in (("trained", one), ("tuned", one.get("tuned"))):
+                if not each:
+                    continue
+                records.append(
+                    {
+                        "stage": stage,
+                        "detail": detail,
+                        "weights": weights,
+                        "longest_side": whole["longest_side"],
+                        "rows": [{key: row.get(key) for key in _ROW} for row in each["rows"]],
+                        "paired": [{key: row.get(key) for key in _DIFFERENCE} for row in each.get("paired", ())],
+                    }
+                )
+    return records
 
 
 def measured_rows(stage: str, detail: str) -> dict[str, dict[str, Any]]:

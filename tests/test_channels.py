@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from safetensors.numpy import load
 
 from attn.measures.channels import ChannelStats, channel_correlation, feature_effective_rank
+from attn.measures.components import principal_components
 from attn.mechanisms import MECHANISMS
 from attn.ui.panels.channels import panel
 from attn.ui.panels.channels.panel import Channels, ChannelsView
@@ -165,6 +167,29 @@ def test_facts_are_the_modules_own_numbers(view: ChannelsView) -> None:
             assert fact["median_delta_r2"] == pytest.approx(1, abs=1e-6)
         else:
             assert fact["median_delta_r2"] < 0.95
+
+
+def test_colours_are_those_of_one_basis(view: ChannelsView, arrays: dict[str, np.ndarray]) -> None:
+    basis = principal_components(view.features)
+    np.testing.assert_allclose(
+        arrays["colours_features"] / 255, basis.colours(view.features).reshape(-1, 3), atol=0.5 / 255 + 1e-6
+    )
+    for mechanism in view.mechanisms:
+        expected = basis.colours(mechanism.output).reshape(-1, 3)
+        np.testing.assert_allclose(arrays[f"colours_{mechanism.name}"] / 255, expected, atol=0.5 / 255 + 1e-6)
+    assert panel.panel_facts(view)["explained"] == pytest.approx(basis.explained)
+
+
+def test_what_somebody_brought_shows_its_weights(view: ChannelsView) -> None:
+    """A module that attends over positions sends its rows, one that weighs positions its gates, whatever its name."""
+    block = view.mechanisms[0]
+    gates = np.random.default_rng(0).random(GRID).astype(np.float32)
+    own = (replace(block, name="own"), replace(block, name="map", kind="spatial_gate", weigh=lambda: gates))
+    arrays = panel.panel_arrays(replace(view, mechanisms=(*view.mechanisms, *own)))
+    np.testing.assert_allclose(read_back(arrays, "rows_own"), view.attention, atol=view.attention.max() / 500)
+    np.testing.assert_array_equal(arrays["query_difference_own"], arrays["query_difference"])
+    np.testing.assert_array_equal(arrays["position_gates_map"], gates.ravel())
+    assert "rows_spatial" not in arrays
 
 
 def test_cost_curves_are_what_the_modules_say() -> None:

@@ -100,13 +100,14 @@ export function dotsFigure({ xs, ys, chosen, lines, describe, x, y, ranges, alph
 
 /**
  * Counts over equal bins of range(): series() of counts, the first filled and the others as lines;
- * describe(bin, [low, high], counts). x, y: the axes' names; strong: the first in the accent colour.
+ * describe(bin, [low, high], counts). x, y: the axes' names; strong: the first in the accent colour; top(): the counts'
+ * axis, by default up to the greatest.
  */
-export function histogramFigure({ series, range, describe, x, y, strong = false, ...rest }) {
+export function histogramFigure({ series, range, describe, x, y, strong = false, top, ...rest }) {
   const names = () => ({ x: x(), y: y() });
   const bins = () => series()[0].length;
   const edge = (bin) => range()[0] + (bin / bins()) * (range()[1] - range()[0]);
-  const most = () => Math.max(1, ...series().flat());
+  const most = () => top?.() ?? Math.max(1, ...series().flat());
   return {
     ...rest,
     draw(ctx, size, colours) {

@@ -10,7 +10,7 @@ import { t } from './words.js';
 const SCALE = { table: 'viridis', low: 0.01, high: 100, log: true, unit: '×' };
 
 /** The map of the mechanism name(), in × uniform; a click chooses a row's channel. */
-export function channelMapFigure(panel, name, on = ['channel', 'mechanism']) {
+export function channelMapFigure(panel, name, on) {
   const { model, state } = panel;
   const channels = model.facts.channels;
   const kept = {}; // mechanism → {values, image, side}
@@ -28,7 +28,7 @@ export function channelMapFigure(panel, name, on = ['channel', 'mechanism']) {
     start: () => [Math.floor(state.channel / block()), 0],
     pick: ([row]) => panel.setChannel(Math.min(channels - 1, row * block())),
   }), {
-    on, bar: true, shows: 'weights',
+    on: ['channel', ...on], bar: true, shows: 'weights',
     title: () => t('channel_map', { channels: readable(channels) }),
     caption: () => noteOf(model, name(), state.channel) + (block() > 1 ? ` ${t('channel_map.pooled')}` : ''),
   });

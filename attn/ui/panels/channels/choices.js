@@ -1,27 +1,30 @@
 // What the panel's pieces share: the data, what is chosen, and how that changes. Every piece takes it first:
-//   live (reactive()), model, photo {image, grey}, state {mechanism, lane, channel, query, statistic, sort}
+//   live (reactive()), model, photo {image, grey}, state {columns, subject, channel, query, statistic, sort, measured}
 // `state` changes through the setters alone, which tell the other panels. What depends on a choice is written anew when
-// its name changes in `live`: mechanism, lane, channel, query, statistic.
+// its name changes in `live`: "column:0" …, "columns" (any of them), subject, channel, query, statistic, measured.
 import { reactive } from '../../web/reactive.js';
 import { emit } from '../../web/services.js';
 import { extent, peakOf } from '../../web/statistics.js';
 
 export const STATISTICS = ['mean', 'std', 'min', 'max', 'sparsity', 'energy_share'];
+export const FEWEST_COLUMNS = 2;
+export const MOST_COLUMNS = 4;
 
-/** The choices of the panel in `root`; `source` is its name among those that tell. */
-export function makeChoices(root, source) {
+/** The choices of the panel in `root`; `source` is its name among those that tell. rebuild() makes the panel anew. */
+export function makeChoices(root, source, rebuild) {
   const panel = {
     root,
     live: reactive(),
     model: null,
     photo: null,
     state: {
-      mechanism: 'se',
-      lane: 'right', // whose statistics the table and the chosen channel show
+      columns: ['spatial', 'se'], // a mechanism each
+      subject: 1, // the column whose statistics the table and the chosen channel show
       channel: null,
       query: null,
       statistic: 'mean',
       sort: { key: 'change_norm', descending: true },
+      measured: null, // which record of the measured figures
     },
 
     setQuery(row, col, tell = true) {
@@ -43,21 +46,50 @@ export function makeChoices(root, source) {
       if (tell) emit('attn:channel', { source, channel });
     },
 
-    setMechanism(name, tell = true) {
-      if (!(name in panel.model.mechanisms) || name === 'spatial' || name === panel.state.mechanism) return;
-      panel.state.mechanism = name;
-      root.dataset.mechanism = name;
-      panel.live.update('mechanism');
+    /** Shows another mechanism in a column; all that it needs is here. */
+    setColumn(at, name, tell = true) {
+      const { columns } = panel.state;
+      if (!(name in panel.model.mechanisms) || !(at in columns) || columns[at] === name) return;
+      columns[at] = name;
+      root.dataset.columns = columns.join(' ');
+      panel.live.update(`column:${at}`, 'columns');
       if (tell) emit('attn:mechanism', { source, name });
     },
 
-    setLane(lane) {
-      panel.state.lane = lane;
-      panel.live.update('lane');
+    addColumn() {
+      const { columns } = panel.state;
+      if (columns.length >= MOST_COLUMNS) return;
+      columns.push(Object.keys(panel.model.mechanisms).find((name) => !columns.includes(name)) ?? columns[0]);
+      root.dataset.columns = columns.join(' ');
+      rebuild();
+    },
+
+    removeColumn(at) {
+      const { columns } = panel.state;
+      if (columns.length <= FEWEST_COLUMNS) return;
+      columns.splice(at, 1);
+      panel.state.subject = Math.min(panel.state.subject, columns.length - 1);
+      root.dataset.columns = columns.join(' ');
+      rebuild();
+    },
+
+    setSubject(at) {
+      panel.state.subject = at;
+      panel.live.update('subject');
+    },
+
+    /** What another panel shows is shown here, too: in a column already, else in the first for channels. */
+    follow(name) {
+      const { columns } = panel.state;
+      if (columns.includes(name) || name === 'spatial') return;
+      const at = columns.findIndex((one) => one !== 'spatial');
+      panel.setColumn(at < 0 ? columns.length - 1 : at, name, false);
     },
 
     /** The mechanism that the table and the chosen channel show. */
-    subject: () => (panel.state.lane === 'left' ? 'spatial' : panel.state.mechanism),
+    subject: () => panel.state.columns[panel.state.subject],
+    /** For what is on one scale in all columns: `valuesOf(name)` of each mechanism shown. */
+    each: (valuesOf) => panel.state.columns.map(valuesOf),
     queryIndex: () => panel.state.query.row * panel.model.facts.grid[1] + panel.state.query.col,
     queryCell: () => [panel.state.query.row, panel.state.query.col],
     channelRange: () => Array.from({ length: panel.model.facts.channels }, (_, i) => i),
@@ -66,11 +98,11 @@ export function makeChoices(root, source) {
   return panel;
 }
 
-/** Zero to the greatest value. */
-export const fromZero = (table, unit) => (values) => ({ table, low: 0, high: extent(values)[1], unit });
+/** Zero to the greatest of some lists' values. */
+export const fromZero = (table, lists) => ({ table, low: 0, high: extent(...lists)[1] });
 
 /** For changes: the same to both sides of zero. */
-export function aroundZero(values) {
-  const peak = peakOf(values);
+export function aroundZero(...lists) {
+  const peak = Math.max(...lists.map(peakOf));
   return { table: 'diverging', low: -peak, high: peak };
 }

@@ -10,7 +10,7 @@ import { aroundZero } from './choices.js';
 import { crops, topPlaces } from './crops.js';
 import { cellText, t } from './words.js';
 
-const ON = ['channel', 'mechanism', 'lane'];
+const ON = ['channel', 'columns', 'subject'];
 const BINS = 30;
 
 /** All of it, for the mechanism that panel.subject() names. */

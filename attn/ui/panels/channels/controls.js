@@ -1,6 +1,6 @@
-// What is chosen by hand: the channel, the mechanism, and which lane the table shows.
+// What is chosen by hand: the channel, and which column the table and the chosen channel show.
 import { h } from '../../web/reactive.js';
-import { shortOf, t, titleOf } from './words.js';
+import { shortOf, t } from './words.js';
 
 /** A channel by number, or the next one. */
 export function channelStepper(panel) {
@@ -21,17 +21,9 @@ export function channelStepper(panel) {
     step(1, '›', t('channel.next')), h('span', { class: 'note' }, t('channel.of', { last })));
 }
 
-/** One of the channel mechanisms. */
-export function mechanismChoice({ live, model, state, setMechanism }) {
-  const others = Object.values(model.mechanisms).filter(({ name }) => name !== 'spatial');
-  return live.choice(t('mechanism'), others.map((one) => ({ value: one.name, label: () => shortOf(one) })),
-    () => state.mechanism, setMechanism, ['mechanism']);
-}
-
 /** Whose "after" is shown. */
-export function laneChoice({ live, model, state, setLane }) {
-  return live.choice(t('lane'), [
-    { value: 'left', label: () => titleOf(model.mechanisms.spatial) },
-    { value: 'right', label: () => titleOf(model.mechanisms[state.mechanism]) },
-  ], () => state.lane, setLane, ['lane', 'mechanism']);
+export function subjectChoice({ live, model, state, setSubject }) {
+  return live.choice(t('lane'), state.columns.map((_, at) => ({
+    value: `column:${at}`, label: () => shortOf(model.mechanisms[state.columns[at]]),
+  })), () => `column:${state.subject}`, (value) => setSubject(Number(value.split(':')[1])), ['subject', 'columns']);
 }

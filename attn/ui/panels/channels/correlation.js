@@ -5,7 +5,7 @@ import { matrixFigure } from '../../web/grid.js';
 import { fixed, readable } from '../../web/numbers.js';
 import { picture } from '../../web/picture.js';
 import { h } from '../../web/reactive.js';
-import { t, titleOf } from './words.js';
+import { shortOf, t } from './words.js';
 
 const SCALE = { table: 'diverging', low: -1, high: 1 };
 const UNDEFINED = 255;
@@ -46,17 +46,21 @@ function matrixOf(codes, side) {
   return { values, image: picture(values, side, side, SCALE) };
 }
 
-/** The section: before, after the AttnBlock, after the mechanism chosen. */
+/** The section: before, and after each column's mechanism. */
 export function correlations(panel) {
   const { live, model, state } = panel;
-  const chosen = () => model.mechanisms[state.mechanism];
-  const after = (mechanism) => () => t('after.of', { name: titleOf(mechanism()) });
+  const shown = () => [...new Set(state.columns)].map((name) => model.mechanisms[name]);
+  const said = (gates) => {
+    const names = shown().filter(({ name }) => Boolean(model.gates(name)) === gates).map(shortOf);
+    return names.length ? t(gates ? 'correlation.gate' : 'correlation.mixed', { name: names.join(', ') }) : '';
+  };
   return h('section', {}, h('h2', {}, t('correlation')), h('p', {}, t('correlation.note')),
-    h('div', { class: 'triple' },
+    h('div', { class: 'strip-of' },
       correlationFigure(panel, () => null, { title: () => t('before') }),
-      correlationFigure(panel, () => 'spatial', { title: after(() => model.mechanisms.spatial) }),
-      correlationFigure(panel, () => state.mechanism, { title: after(chosen), on: ['mechanism'] })),
-    live.live(['mechanism'], () =>
-      t(model.gates(state.mechanism) ? 'correlation.gate' : 'correlation.mixed', { name: titleOf(chosen()) }),
-    'p', { class: 'note' }));
+      state.columns.map((_, at) => correlationFigure(panel, () => state.columns[at], {
+        on: [`column:${at}`],
+        title: () => t('after.of', { name: shortOf(model.mechanisms[state.columns[at]]) }),
+      }))),
+    live.live(['columns'], () => said(true), 'p', { class: 'note' }),
+    live.live(['columns'], () => said(false), 'p', { class: 'note' }));
 }

@@ -18,14 +18,14 @@ export function costCurves(panel, by) {
     xs: () => curves[by],
     lines: () => names.map((name) => ({
       key: name, text: shortOf(model.mechanisms[name]), values: series[name],
-      strong: name === 'spatial' || name === state.mechanism, accent: name === 'spatial',
+      strong: state.columns.includes(name), accent: name === 'spatial',
     })),
     now: () => (by === 'positions' ? grid[0] * grid[1] : channels),
     log: true, room: NAMES_PX, x, y: () => t('numbers.multiply_adds'),
     describe: ({ text, values }, i) => t('tip.cost', {
       name: text, x: x(), at: readable(curves[by][i]), value: compact(values[i]),
     }),
-  }), { on: ['mechanism'], ratio: '1.35', title: x });
+  }), { on: ['columns'], ratio: '1.35', title: x });
 }
 
 /** The costs of every mechanism at the present size, as a table. */
@@ -36,7 +36,7 @@ export function costTable(panel) {
     const growth = known(`growth.${name}`) ? t(`growth.${name}`) : '–';
     const cells = [readable(parameters), compact(madds), t('ms', { value: readable(milliseconds) }), growth];
     const row = h('tr', {}, h('th', { scope: 'row' }, titleOf(mechanism)), cells.map((text) => h('td', {}, text)));
-    live.when(['mechanism'], () => row.classList.toggle('chosen', name === state.mechanism));
+    live.when(['columns'], () => row.classList.toggle('chosen', state.columns.includes(name)));
     return row;
   }));
   const headings = [

@@ -37,6 +37,13 @@ export const FORMULAS = {
     row(sub(y, id('c')), op('='), sub(x, id('c')), op('+'), id('γ'), sub(op('∑'), id('d')),
       sub(id('B', 'weights'), cd), sub(x, id('d'))),
   ),
+  transposed: math(
+    row(sub(id('B', 'weights'), cd), op('='), sub(word('softmax'), id('d')), brackets(
+      '<mfrac>', row(sub(id('q'), id('c')), op('·'), sub(id('k'), id('d'))),
+      row(id('τ'), `<msqrt>${id('N')}</msqrt>`), '</mfrac>',
+    )),
+    row(y, op('='), x, op('+'), id('W'), id('B', 'weights'), id('v')),
+  ),
   xca: math(
     row(sub(id('B', 'weights'), cd), op('='), sub(word('softmax'), id('d')), brackets(
       id('τ'), sub(hat('q'), id('c')), op('·'), sub(hat('k'), id('d')),

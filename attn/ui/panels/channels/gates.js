@@ -10,7 +10,7 @@ const STRIP_PX = 22;
 const GAP_PX = 8;
 
 /** The gates of the mechanism name(); a click chooses a channel. */
-export function gatesFigure(panel, name, on = ['channel', 'mechanism']) {
+export function gatesFigure(panel, name, on) {
   const { model, state } = panel;
   const gates = () => model.gates(name());
   const channels = model.facts.channels;
@@ -62,7 +62,7 @@ export function gatesFigure(panel, name, on = ['channel', 'mechanism']) {
     pick: (channel) => panel.setChannel(channel),
     data: () => [{ key: 'channel', values: panel.channelRange() }, { key: 'gate', values: gates() }],
   }, {
-    on, bar: true, shows: 'weights',
+    on: ['channel', ...on], bar: true, shows: 'weights',
     title: () => t('gates', { channels: readable(channels) }),
     caption: () => t('gates.note', {
       channel: state.channel, gate: readable(gates()[state.channel]),

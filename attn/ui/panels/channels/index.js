@@ -1,5 +1,5 @@
-// The channels: two kinds of attention on the same features, side by side, and every channel before and after. All of
-// it is drawn from one file of arrays, so that pointing, choosing and sorting ask no server.
+// The bench: two to four mechanisms on the same features, side by side, and every channel before and after. All of it is
+// drawn from one file of arrays, so that pointing, choosing, sorting and another mechanism for a column ask no server.
 import { fetchArrays } from '../../web/arrays.js';
 import { sameSpot } from '../../web/cell.js';
 import { markStale } from '../../web/current.js';
@@ -14,24 +14,26 @@ import { latest, on, onSpoken } from '../../web/services.js';
 import { sortedOrder } from '../../web/statistics.js';
 import { loadTexts, t as text } from '../../web/texts.js';
 import { onLooks } from '../../web/theme.js';
+import { buys } from './buys.js';
 import { makeChoices } from './choices.js';
 import { chosenChannel } from './chosen.js';
-import { channelStepper, laneChoice, mechanismChoice } from './controls.js';
+import { colours } from './colours.js';
+import { columns } from './column.js';
+import { channelStepper, subjectChoice } from './controls.js';
 import { correlations } from './correlation.js';
 import { costs } from './costs.js';
-import { lanes } from './lane.js';
 import { channelsModel } from './model.js';
 import { movers } from './movers.js';
 import { statisticsFigure } from './statistics.js';
 import { channelTable } from './table.js';
-import { t, titleOf } from './words.js';
+import { b, t } from './words.js';
 
 const SOURCE = 'channels';
 
 export async function mount(element, host) {
-  await loadTexts('channels');
+  await loadTexts('channels', 'bench', 'story', 'page'); // names of rows and details are theirs
   const root = element.querySelector('.attn-channels');
-  const panel = makeChoices(root, SOURCE);
+  const panel = makeChoices(root, SOURCE, () => build());
   const opened = whenOpened(root, load);
   const checkStale = markStale(root, () => panel.key);
   const say = (key) => root.replaceChildren(h('p', { class: 'note' }, t(key)));
@@ -86,8 +88,8 @@ export async function mount(element, host) {
   });
   on(root, 'attn:mechanism', ({ source, name }) => {
     if (source === SOURCE) return;
-    if (panel.model) panel.setMechanism(name, false);
-    else panel.state.mechanism = name;
+    if (panel.model) panel.follow(name);
+    else if (name !== 'spatial') panel.state.columns[1] = name;
   });
   onSpoken(root, () => (panel.model ? build() : say('empty')));
   onLooks(root, () => { if (panel.model) panel.live.update('all'); });
@@ -96,7 +98,7 @@ export async function mount(element, host) {
   opened();
 }
 
-// The query is where the other panels have it; the channel and the mechanism stay, if there are such.
+// The query is where the other panels have it; the channel and the columns stay, if there are such.
 function choose({ model, state, root }) {
   const { grid, channels } = model.facts;
   const told = latest('attn:query');
@@ -105,41 +107,39 @@ function choose({ model, state, root }) {
   if (!(state.channel !== null && state.channel < channels)) {
     state.channel = sortedOrder(model.arrays.stats_std_before, true)[0];
   }
-  if (!(state.mechanism in model.mechanisms) || state.mechanism === 'spatial') {
-    state.mechanism = Object.keys(model.mechanisms).find((name) => name !== 'spatial');
-  }
-  Object.assign(root.dataset, { row, col, channel: state.channel, mechanism: state.mechanism });
+  const names = Object.keys(model.mechanisms);
+  state.columns = state.columns.map((name, at) => (name in model.mechanisms ? name : names[at % names.length]));
+  state.measured = null;
+  Object.assign(root.dataset, { row, col, channel: state.channel, columns: state.columns.join(' ') });
 }
 
 function sections(panel) {
   const { live, model, state } = panel;
   return [
-    h('section', {}, h('h2', {}, t('lanes')), leadOf(panel),
-      h('div', { class: 'controls' }, mechanismChoice(panel), channelStepper(panel)), lanes(panel)),
+    h('section', {}, h('h2', {}, b('columns')), leadOf(panel),
+      h('div', { class: 'controls' }, channelStepper(panel)), columns(panel)),
+    colours(panel),
+    buys(panel),
     h('section', {}, h('h2', {}, t('statistics')),
-      h('div', { class: 'controls' }, laneChoice(panel)),
-      h('p', { class: 'note' }, t('trap')),
+      h('div', { class: 'controls' }, subjectChoice(panel)),
+      h('p', { class: 'note' }, rich(t('trap'))),
       h('div', { class: 'statistics' },
         h('div', { class: 'side' }, movers(panel, 'raised'), movers(panel, 'lowered'), statisticsFigure(panel)),
         channelTable(panel))),
     h('section', {}, h('h2', {}, live.live(['channel'], () => t('chosen', { channel: state.channel }), 'span')),
-      h('div', { class: 'controls' }, channelStepper(panel), laneChoice(panel)), pooledNote(model), chosenChannel(panel)),
+      h('div', { class: 'controls' }, channelStepper(panel), subjectChoice(panel)), pooledNote(model),
+      chosenChannel(panel)),
     correlations(panel),
     costs(panel),
   ];
 }
 
-function leadOf({ live, model, state }) {
-  const [rows, cols] = model.facts.grid;
-  const lead = h('p', { class: 'lead' });
-  live.when(['mechanism'], () => {
-    const mechanism = model.mechanisms[state.mechanism];
-    lead.replaceChildren(...rich(t(`lead.${mechanism.kind === 'gate' ? 'gate' : 'channel_map'}`, {
-      name: titleOf(mechanism), positions: readable(rows * cols), channels: readable(model.facts.channels),
-      divergence: readable(model.mechanisms.spatial.specificity[0]),
-    })));
-  });
-  return lead;
+function leadOf({ model: { facts, mechanisms } }) {
+  const [rows, cols] = facts.grid;
+  return h('p', { class: 'lead' }, rich(b('lead', {
+    positions: readable(rows * cols), channels: readable(facts.channels),
+    divergence: readable(mechanisms.spatial.specificity[0]),
+  })));
 }
 
 function pooledNote({ facts: { grid: [rows, cols], maps_grid: [drawnRows, drawnCols] } }) {

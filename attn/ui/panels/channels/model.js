@@ -8,8 +8,8 @@ export function settled(offsets, lows, highs) {
 }
 
 /**
- * `before`, `change`, `after` give a channel's map, `stat` a number for each channel, `attention` the map of a query
- * (source: its logits). facts and arrays as `panel_facts` and `panel_arrays` write them.
+ * `before`, `change`, `after` give a channel's map, `stat` a number for each channel, `attention` the map of a query of
+ * a mechanism (source: the AttnBlock's logits). facts and arrays as `panel_facts` and `panel_arrays` write them.
  */
 export function channelsModel(facts, arrays, source = null) {
   const mechanisms = Object.fromEntries(facts.mechanisms.map((mechanism) => [mechanism.name, mechanism]));
@@ -34,7 +34,12 @@ export function channelsModel(facts, arrays, source = null) {
       const values = arrays[field.endsWith('_before') ? `stats_${field}` : `stats_${name}_${field}`];
       return field.endsWith('_b') ? settled(values, arrays.stats_min_before, arrays.stats_max_before) : values;
     },
-    attention: (query) => {
+    /** The name of the array that holds the (pooled) map of a mechanism that attends over positions. */
+    attentionArray: (name) => (name === 'spatial' ? 'attention' : `attention_${name}`),
+    hasRows: (name) => name === 'spatial' || `rows_${name}_low` in arrays,
+    queryDifference: (name) => arrays[name === 'spatial' ? 'query_difference' : `query_difference_${name}`],
+    attention: (query, name = 'spatial') => {
+      if (name !== 'spatial') return decodeRow(arrays, `rows_${name}`, query);
       const p = new Float32Array(source.n);
       softmax(source.row(query, p), 1, p);
       return p;

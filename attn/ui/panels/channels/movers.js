@@ -12,7 +12,7 @@ export function movers(panel, direction) {
   const { live, model, state } = panel;
   const raised = direction === 'raised';
   const list = h('ol');
-  live.when(['mechanism', 'lane', 'channel'], () => {
+  live.when(['columns', 'subject', 'channel'], () => {
     const shift = model.stat(panel.subject(), 'importance_shift');
     const order = sortedOrder(shift, raised)
       .filter((channel) => (raised ? shift[channel] > 0 : shift[channel] < 0)).slice(0, COUNT);

@@ -1,13 +1,13 @@
-"""The two lanes and the channel panel: everything about one photograph's channels in one value.
+"""The bench's columns: what every mechanism made of one photograph's features, in one value.
 
 The value travels once, as a gzip file of quantised arrays beside the photograph; pointing, sorting, choosing a channel
-or a mechanism is then answered in the browser, with no request.
+or another mechanism for a column is then answered in the browser, with no request.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from io import BytesIO
 from typing import Any
 
@@ -20,7 +20,9 @@ from PIL import Image
 
 from attn.figures.packing import pool_axis, pool_grid, quantise_rows
 from attn.inspector import Inspection, MechanismResult
+from attn.measured import measured_records
 from attn.measures.channels import channel_correlation, feature_effective_rank, median_defined
+from attn.measures.components import Components, principal_components
 from attn.mechanisms import MECHANISMS
 from attn.ui.component import cached_file, component_files, pack_arrays
 from attn.ui.panels.explorer.panel import encode_logits, logits_file
@@ -32,6 +34,8 @@ MAX_MAP_VALUES = 512 * 1024
 MAX_MATRIX_SIDE = 512
 CORRELATION_SIDE = 256
 SOURCES_KEPT = 8
+# The whole map of a module that somebody brought: its logits are not known, so its rows travel, a byte a weight.
+MAX_OWN_POSITIONS = 2048
 
 # Where the cost curves are sampled; each is 4 octaves around what a ResNet gives.
 CURVE_POSITIONS = (16, 64, 256, 1024, 4096)
@@ -43,7 +47,7 @@ class ChannelsView:
     """The value of `Channels`: one photograph's features and what every mechanism made of them.
 
     image: (H, W, 3) uint8. features: (C, h, w). attention: (N, N), rows sum to 1; queries, keys: (N, C) as in
-    `ExplorerView`. mechanisms: "spatial" first. key: see `Encoding.key`.
+    `ExplorerView`. mechanisms: "spatial" first. key: see `Encoding.key`. stage, detail: of the stem.
     """
 
     image: NDArray[np.uint8]
@@ -55,6 +59,8 @@ class ChannelsView:
     keys: Array
     mechanisms: tuple[MechanismResult, ...]
     key: str = ""
+    stage: str = ""
+    detail: str = ""
 
     @classmethod
     def from_inspection(cls, inspection: Inspection) -> ChannelsView:
@@ -69,7 +75,14 @@ class ChannelsView:
             keys=inspection.keys,
             mechanisms=tuple(result for result in inspection.mechanisms.values() if result.error is None),
             key=inspection.key,
+            stage=inspection.stage,
+            detail=inspection.detail,
         )
+
+    @cached_property
+    def components(self) -> Components:
+        """The basis in which the features are drawn as colours, before and after."""
+        return principal_components(self.features)
 
 
 class ChannelsData(GradioModel):
@@ -83,7 +96,7 @@ class ChannelsData(GradioModel):
 
 
 class Channels(gr.HTML):
-    """The two lanes, the table of channels and the chosen channel, as one component without a build step."""
+    """The columns, the table of channels and the chosen channel, as one component without a build step."""
 
     data_model = ChannelsData
 
@@ -123,14 +136,18 @@ def panel_arrays(view: ChannelsView) -> dict[str, NDArray[Any]]:
     ``map_NAME`` is a channel map, ``sources_NAME``/``shares_NAME`` its largest entries per row; ``correlation_NAME``
     holds Pearson correlations with the channels in ``correlation_order``; ``stats_NAME_FIELD`` are `ChannelStats`;
     ``position_change_NAME`` is ‖Δ‖ at each of the N positions, ``query_difference`` the total variation distance of
-    each query's attention from the mean query's, 0 (the same) … 1 (nothing in common).
+    each query's attention from the mean query's, 0 (the same) … 1 (nothing in common). ``colours_features`` and
+    ``colours_NAME`` (N, 3) are the principal components as red, green and blue. Of another module that attends over
+    positions there are ``attention_NAME``, ``query_difference_NAME`` and, on grids that are not too large, its map's
+    own rows as ``rows_NAME``; of one that weighs positions alone, ``position_gates_NAME`` (N,).
     """
     arrays: dict[str, NDArray[Any]] = {}
     features = view.features.astype(np.float32, copy=False)
     pool = map_pooling(features.shape)
     _put_rows(arrays, "features", pool_grid(features, pool).reshape(len(features), -1))
     _put_rows(arrays, "attention", pool_matrix(view.attention, MAX_MATRIX_SIDE))
-    arrays["query_difference"] = 0.5 * np.abs(view.attention - view.attention.mean(axis=0)).sum(axis=1)
+    arrays["query_difference"] = _query_difference(view.attention)
+    arrays["colours_features"] = _colour_codes(view.components, features)
     order = similarity_order(channel_correlation(features))
     arrays["correlation_order"] = order.astype(np.int16)
     arrays["correlation_features"] = _correlation_codes(features, order)
@@ -138,11 +155,12 @@ def panel_arrays(view: ChannelsView) -> dict[str, NDArray[Any]]:
         name = mechanism.name
         change = mechanism.output - features
         arrays[f"position_change_{name}"] = np.linalg.norm(change, axis=0).astype(np.float32).ravel()
+        arrays[f"colours_{name}"] = _colour_codes(view.components, mechanism.output)
         for field in fields(mechanism.statistics):
             before = field.name.endswith("_before")
             key = f"stats_{field.name}" if before else f"stats_{name}_{field.name}"
             arrays[key] = getattr(mechanism.statistics, field.name).astype(np.float32)
-        weights = None if mechanism.kind == "spatial" else mechanism.weights
+        weights = None if name == "spatial" else mechanism.weights
         if mechanism.kind == "gate" and weights is not None:
             arrays[f"gates_{name}"] = weights.astype(np.float32)
             continue
@@ -153,6 +171,13 @@ def panel_arrays(view: ChannelsView) -> dict[str, NDArray[Any]]:
             arrays[f"sources_{name}"] = sources.astype(np.int16)
             arrays[f"shares_{name}"] = np.take_along_axis(weights, sources, axis=1).astype(np.float32)
             _put_rows(arrays, f"map_{name}", pool_matrix(weights, MAX_MATRIX_SIDE))
+        elif mechanism.kind == "spatial_gate" and weights is not None:
+            arrays[f"position_gates_{name}"] = weights.astype(np.float32).ravel()
+        elif mechanism.kind == "spatial" and weights is not None:
+            _put_rows(arrays, f"attention_{name}", pool_matrix(weights, MAX_MATRIX_SIDE))
+            arrays[f"query_difference_{name}"] = _query_difference(weights)
+            if len(weights) <= MAX_OWN_POSITIONS:
+                _put_rows(arrays, f"rows_{name}", weights)
     return arrays
 
 
@@ -167,7 +192,11 @@ def panel_facts(view: ChannelsView) -> dict[str, Any]:
         "stride_px": view.stride_px,
         "image_size": [view.image.shape[0], view.image.shape[1]],
         "effective_rank": feature_effective_rank(view.features),
+        "explained": view.components.explained.tolist(),
         "curves": cost_curves(channels, height * width),
+        "measured": measured_records(),
+        "stage": view.stage,
+        "detail": view.detail,
         "mechanisms": [
             {
                 "name": mechanism.name,
@@ -179,6 +208,7 @@ def panel_facts(view: ChannelsView) -> dict[str, Any]:
                 "median_r2": median_defined(mechanism.statistics.affine_r2),
                 "median_delta_r2": median_defined(mechanism.statistics.delta_r2),
                 "effective_rank": feature_effective_rank(mechanism.output),
+                "clipped": view.components.clipped(mechanism.output),
                 "parameters": mechanism.cost.parameters,
                 "multiply_adds": mechanism.cost.multiply_adds,
                 "milliseconds": mechanism.cost.milliseconds,
@@ -253,6 +283,16 @@ def _module(name: str, channels: int) -> Any:
 
 def _put_rows(arrays: dict[str, NDArray[Any]], name: str, rows: Array) -> None:
     arrays[name], arrays[f"{name}_low"], arrays[f"{name}_step"] = quantise_rows(rows.astype(np.float32, copy=False))
+
+
+def _query_difference(attention: Array) -> Array:
+    """(N,) total variation distance of each row of (N, N) attention from their mean."""
+    return (0.5 * np.abs(attention - attention.mean(axis=0)).sum(axis=1)).astype(np.float32)
+
+
+def _colour_codes(components: Components, features: Array) -> NDArray[np.uint8]:
+    """(N, 3) red, green and blue of each position."""
+    return np.rint(255 * components.colours(features)).astype(np.uint8).reshape(-1, 3)
 
 
 def _correlation_codes(features: Array, order: NDArray[np.int64]) -> NDArray[np.uint8]:

@@ -27,7 +27,7 @@ export function statisticsFigure(panel) {
     describe,
     pick: (channel) => panel.setChannel(channel),
   }), {
-    on: ['mechanism', 'lane', 'channel', 'statistic'], ratio: '1.1', title: () => t('statistics.plot'),
+    on: ['columns', 'subject', 'channel', 'statistic'], ratio: '1.1', title: () => t('statistics.plot'),
     caption: () => describe(state.channel),
   });
   const select = h('select', {

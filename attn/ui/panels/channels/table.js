@@ -88,7 +88,7 @@ export function channelTable(panel) {
     reveal(next);
   });
   box.addEventListener('scroll', rows, { passive: true });
-  live.when(['mechanism', 'lane'], arrange);
+  live.when(['columns', 'subject'], arrange);
   live.when(['channel'], () => {
     for (const row of body.rows) row.setAttribute('aria-selected', row.dataset.channel === String(state.channel));
     grid.setAttribute('aria-activedescendant', rowId + state.channel);

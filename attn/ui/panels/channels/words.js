@@ -5,6 +5,9 @@ import { t as text } from '../../web/texts.js';
 /** A text of this part. */
 export const t = (key, values) => text(`channels.${key}`, values);
 
+/** A text of the bench's own part. */
+export const b = (key, values) => text(`bench.${key}`, values);
+
 /** Whether there is such a text: a mechanism that somebody brought has none of its own. */
 export const known = (key) => t(key) !== `channels.${key}`;
 

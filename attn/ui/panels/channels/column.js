@@ -1,33 +1,53 @@
-// A lane: one mechanism from its formula to what it changed and what it costs.
+// A column: one mechanism from its formula to what it changed and what it costs.
 import { compact, rSquared, readable } from '../../web/numbers.js';
 import { h } from '../../web/reactive.js';
-import { attentionMatrix, queryMap, sameAnswer } from './attention.js';
 import { fitFigures, movedFigure, whereFigure, whichFigure } from './changes.js';
+import { FEWEST_COLUMNS, MOST_COLUMNS } from './choices.js';
 import { FORMULAS } from './formulas.js';
-import { weightsFigure } from './weights.js';
-import { known, t, titleOf } from './words.js';
+import { answerFigure, weightsFigure } from './weights.js';
+import { b, known, shortOf, t, titleOf } from './words.js';
 
-/** The two lanes: the AttnBlock, and the mechanism chosen. */
-export function lanes(panel) {
-  return h('div', { class: 'lanes' }, ['left', 'right'].map((side) => {
-    const left = side === 'left';
-    const name = () => (left ? 'spatial' : panel.state.mechanism);
-    const on = left ? [] : ['mechanism'];
-    const onChannel = ['channel', ...on];
-    const pair = (...figures) => h('div', { class: 'pair' }, figures);
-    return h('article', { class: `lane ${side}`, 'data-lane': side },
-      laneHead(panel, name, on),
-      laneFormula(panel, name, on),
-      left ? pair(attentionMatrix(panel), queryMap(panel)) : pair(weightsFigure(panel, name), sameAnswer(panel, name)),
-      pair(whereFigure(panel, name, on), whichFigure(panel, name, onChannel)),
-      pair(movedFigure(panel, name, onChannel), fitFigures(panel, name, on)),
-      laneNumbers(panel, name, on));
-  }));
+/** The columns side by side, and a button for one more. */
+export function columns(panel) {
+  const { state } = panel;
+  const more = h('button', { type: 'button', class: 'add', click: panel.addColumn }, b('column.add'));
+  more.hidden = state.columns.length >= MOST_COLUMNS;
+  return [
+    h('div', {
+      class: 'lanes', 'data-count': state.columns.length, style: `--columns:${state.columns.length}`,
+      role: 'group', 'aria-label': b('columns'), tabindex: 0,
+    }, state.columns.map((_, at) => column(panel, at))),
+    more,
+  ];
 }
 
-/** The mechanism's name, where its weights come from, its paper, and what it compares with what. */
-export function laneHead({ live, model }, name, on) {
+function column(panel, at) {
+  const name = () => panel.state.columns[at];
+  const on = [`column:${at}`];
+  return h('article', { class: 'lane', 'data-column': at, 'aria-label': b('column', { number: at + 1 }) },
+    columnHead(panel, at, name, on),
+    columnFormula(panel, name, on),
+    pair(weightsFigure(panel, name, on), answerFigure(panel, name, on)),
+    pair(whereFigure(panel, name), whichFigure(panel, name)),
+    pair(movedFigure(panel, name), fitFigures(panel, name)),
+    columnNumbers(panel, name, on));
+}
+
+const pair = (...figures) => h('div', { class: 'pair' }, figures);
+
+/** Which mechanism, where its weights come from, its paper, and what it compares with what. */
+export function columnHead(panel, at, name, on) {
+  const { live, model, state } = panel;
   const mechanism = () => model.mechanisms[name()];
+  const select = h('select', {
+    'aria-label': b('column.mechanism', { number: at + 1 }), change: () => panel.setColumn(at, select.value),
+  }, Object.values(model.mechanisms).map((one) => h('option', { value: one.name }, titleOf(one))));
+  live.when(on, () => { select.value = name(); });
+  const remove = h('button', {
+    type: 'button', class: 'remove', 'aria-label': b('column.remove', { name: shortOf(mechanism()) }),
+    title: b('column.remove', { name: shortOf(mechanism()) }), click: () => panel.removeColumn(at),
+  }, '×');
+  remove.hidden = state.columns.length <= FEWEST_COLUMNS;
   const badge = live.live(on, () => {
     const { source, seed } = mechanism();
     return source === 'random' ? t('source.random', { seed }) : t(`source.${source}`);
@@ -44,15 +64,16 @@ export function laneHead({ live, model }, name, on) {
   const { channels } = model.facts;
   const weights = { spatial: (rows * cols) ** 2, gate: channels, channel_map: channels ** 2, spatial_gate: rows * cols };
   return h('header', {},
-    h('h3', {}, live.live(on, () => titleOf(mechanism()), 'span'), badge, paper),
+    h('div', { class: 'choose' }, select, remove),
+    h('p', { class: 'from' }, badge, ' ', paper),
     live.live(on, () => t(`compares.${mechanism().kind}`, {
       positions: readable(rows * cols), rows, cols, channels: readable(channels),
       weights: readable(weights[mechanism().kind]),
     }), 'p', { class: 'compares' }));
 }
 
-/** Its formula, whose symbols light up the figures of the lane that show them, and what they mean. */
-export function laneFormula({ live, model }, name, on) {
+/** Its formula, whose symbols light up the figures of the column that show them, and what they mean. */
+export function columnFormula({ live, model }, name, on) {
   const [rows, cols] = model.facts.grid;
   const formula = h('div', { class: 'formula' });
   const light = (event, lit) => {
@@ -71,7 +92,7 @@ export function laneFormula({ live, model }, name, on) {
 }
 
 /** Its numbers: how much it changed, whether queries differ, what scale and shift explain, and its cost. */
-export function laneNumbers({ live, model }, name, on) {
+export function columnNumbers({ live, model }, name, on) {
   const mechanism = () => model.mechanisms[name()];
   const line = (key, text) => [
     live.live(on, () => t(`numbers.${key}`), 'dt'),

@@ -1,0 +1,56 @@
+// The bench's pure parts: which measured record is shown, where a forest plot's axis ends, what its intervals settle.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { mechanismOf, recordFor } from '../../attn/ui/panels/channels/buys.js';
+import { axisOf, settledBy } from '../../attn/ui/panels/channels/forest.js';
+import { channelsModel } from '../../attn/ui/panels/channels/model.js';
+import { answerKind, weightsKind } from '../../attn/ui/panels/channels/weights.js';
+
+test('the record of the stage and detail shown is chosen, tuned weights only by hand', () => {
+  const measured = [
+    { stage: 'layer3', detail: 'coarse', weights: 'trained' },
+    { stage: 'layer3', detail: 'fine', weights: 'tuned' },
+    { stage: 'layer3', detail: 'fine', weights: 'trained' },
+    { stage: 'layer2', detail: '', weights: 'trained' },
+  ];
+  assert.equal(recordFor(measured, 'layer3', 'fine'), 2);
+  assert.equal(recordFor(measured, 'layer3', 'finest'), 0);
+  assert.equal(recordFor(measured, 'layer2', 'fine'), 3);
+  assert.equal(recordFor(measured, 'layer4', 'fine'), 0);
+});
+
+test('an interval that leaves out 0 settles a difference, one that holds it does not', () => {
+  const differences = [
+    { mechanism: 'se', low: 0.01, high: 0.03 },
+    { mechanism: 'people', low: -0.1, high: -0.05 },
+    { mechanism: 'xca', low: -0.001, high: 0.004 },
+    { mechanism: 'eca', low: 0, high: 0.004 },
+  ];
+  assert.deepEqual(settledBy(differences), { better: ['se'], worse: ['people'], open: ['xca', 'eca'] });
+});
+
+test('an axis begins at chance unless something lies below it', () => {
+  const [low, high] = axisOf([{ low: 0.6, high: 0.9 }], 0.5);
+  assert.equal(low, 0.5);
+  assert.ok(high > 0.9 && high < 0.95);
+  assert.ok(axisOf([{ low: -0.2, high: 0.1 }], 0)[0] < -0.2);
+});
+
+test('both rows of the AttnBlock are one mechanism of the page', () => {
+  assert.deepEqual(['attn', 'attn_position', 'cam'].map(mechanismOf), ['spatial', 'spatial', 'cam']);
+});
+
+test('what a mechanism shows follows from what was sent of it', () => {
+  const one = Float32Array.of(1);
+  const kinds = { spatial: 'spatial', own: 'spatial', large: 'spatial', se: 'gate', cam: 'channel_map', sam: 'spatial_gate', odd: 'gate' };
+  const model = channelsModel({ mechanisms: Object.entries(kinds).map(([name, kind]) => ({ name, kind })) }, {
+    attention_low: one, attention_own_low: one, attention_large_low: one, rows_own: Uint8Array.of(0, 4), rows_own_low: one,
+    rows_own_step: Float32Array.of(0.5), gates_se: one, map_cam: one, position_gates_sam: one,
+  });
+  const names = Object.keys(kinds);
+  assert.deepEqual(names.map((name) => weightsKind(model, name)),
+    ['attention', 'attention', 'attention', 'gates', 'map', 'positions', 'none']);
+  assert.deepEqual(names.map((name) => answerKind(model, name)),
+    ['query', 'query', 'none', 'same', 'same', 'same', 'same']);
+  assert.deepEqual([...model.attention(0, 'own')], [1, 3]);
+});
