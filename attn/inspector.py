@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from attn.checkpoints import WeightsInfo, build_attention, build_from_file, build_mechanism, has_trained
+from attn.checkpoints import (
+    WeightsInfo,
+    build_attention,
+    build_from_file,
+    build_mechanism,
+    has_trained,
+    has_tuned,
+)
 from attn.device import best_device, wait_for
 from attn.errors import Note, PlainError
 from attn.images import ImageNotice, ImageSource, open_image
@@ -178,8 +185,9 @@ class Inspector:
 
     Args:
         stem, stage, detail: see `ResNetStem`.
-        weights: of the AttnBlock: "trained", "similarity", "random" or "file"; None takes "trained"
-            where it exists for this stem and stage, else "similarity".
+        weights: of the AttnBlock: "trained", "tuned", "similarity", "random" or "file"; None takes the first of
+            "tuned", "trained" and "similarity" that exists for this stem and stage. With "tuned" the stem's last
+            stage is the one that learnt together with the block, and every mechanism works on its features.
         position: give the trained block its 2-D encoding.
         seed: of random weights.
         file: for ``weights="file"``, a safetensors file of any layout in `attn.checkpoints.layouts`, an index of
@@ -212,9 +220,11 @@ class Inspector:
         device: str | torch.device | None = None,
     ) -> None:
         self.device = best_device() if device is None else torch.device(device)
-        self.stem = ResNetStem(stem, stage, detail=detail)
-        self.max_rows = max_rows
         trained = has_trained(stem, stage)
+        if weights is None and has_tuned(stem, stage):
+            weights = "tuned"
+        self.stem = ResNetStem(stem, stage, detail=detail, tuned=weights == "tuned")
+        self.max_rows = max_rows
         channels = self.stem.channels
         own: dict[str, tuple[nn.Module, WeightsInfo]] = {}
         if weights == "file":
@@ -238,6 +248,8 @@ class Inspector:
                 self.mechanisms[name], self.sources[name] = of_block(block), info
                 continue
             source = "trained" if has_trained(stem, stage, name) else "random"
+            if self.stem.tuned:
+                source = "tuned" if has_tuned(stem, stage, name) else "random"
             self.mechanisms[name], self.sources[name] = own.get(name) or build_mechanism(
                 name, channels, source, stem=stem, stage=stage, seed=seed
             )

@@ -20,8 +20,9 @@ from attn.checkpoints import (
     build_attention,
     build_mechanism,
     has_trained,
+    has_tuned,
 )
-from attn.checkpoints.sources import similarity_temperature
+from attn.checkpoints.sources import TRAINED_SIDES, similarity_temperature
 from attn.mechanisms import MECHANISMS
 from attn.mechanisms.position import SinusoidalEncoding2d
 from attn.mechanisms.spatial import AttnBlock
@@ -58,7 +59,7 @@ def trained_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_sources() -> None:
-    assert SOURCES == ("trained", "similarity", "random", "file")
+    assert SOURCES == ("trained", "tuned", "similarity", "random", "file")
 
 
 class TestSimilarity:
@@ -144,7 +145,7 @@ class TestTrained:
         assert all(torch.equal(t, stored[f"{mechanism}.{key}"]) for key, t in block.state_dict().items())
         assert isinstance(block.encoding, SinusoidalEncoding2d) == position
         assert info.file == "attention_layer3.safetensors"
-        assert info.detail == {"temperature": 1.0, "position": position}
+        assert info.detail == {"temperature": 1.0, "position": position, "sides": TRAINED_SIDES}
         assert not block.training
 
     @pytest.mark.parametrize("name", OTHERS)
@@ -157,6 +158,26 @@ class TestTrained:
     def test_none_for_other_networks(self, trained_dir: Path) -> None:
         with pytest.raises(WeightsUnavailable, match="no trained weights for resnet50 at layer3"):
             build_attention(C, "trained", stem="resnet50", stage="layer3")
+
+    def test_tuned_ones_are_their_own_file_and_only_for_the_bundled_network(
+        self, trained_dir: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert not has_tuned("bundled", "layer3")
+        stored = {key: 2 * t for key, t in load_file(trained_dir / "attention_layer3.safetensors").items()}
+        save_file(stored, trained_dir / "tuned_layer3.safetensors")
+        digest = hashlib.sha256((trained_dir / "tuned_layer3.safetensors").read_bytes()).hexdigest()
+        (trained_dir / "manifest.json").write_text(json.dumps({"tuned_layer3.safetensors": {"sha256": digest}}))
+        assert has_tuned("bundled", "layer3")
+        assert not has_tuned("resnet18", "layer3")
+        block, info = build_attention(C, "tuned", **HERE)
+        assert torch.equal(block.q.weight, stored["attn_position.q.weight"])
+        assert (info.source, info.file, info.detail["position"]) == ("tuned", "tuned_layer3.safetensors", True)
+        gate, info = build_mechanism("se", C, "tuned", **HERE)
+        assert torch.equal(gate.fc1.weight, stored["se.fc1.weight"])
+        assert info == WeightsInfo("tuned", file="tuned_layer3.safetensors")
+        for stem, stage in (("resnet18", "layer3"), ("bundled", "layer2")):
+            with pytest.raises(WeightsUnavailable, match=f"{stem} has no tuned weights at {stage}"):
+                build_attention(C, "tuned", stem=stem, stage=stage)
 
     def test_missing_file(self, trained_dir: Path) -> None:
         with pytest.raises(WeightsUnavailable, match=r"attention_layer2\.safetensors are missing"):
@@ -256,9 +277,9 @@ def test_temperatures_that_are_none(temperature: float) -> None:
 
 
 def test_unknown_names() -> None:
-    with pytest.raises(ValueError, match="source to be one of trained, similarity, random, file, got 'pickle'"):
+    with pytest.raises(ValueError, match="source to be one of trained, tuned, similarity, random, file, got 'pickle'"):
         build_attention(C, "pickle", **HERE)
-    with pytest.raises(ValueError, match="source to be trained or random, got 'file'"):
+    with pytest.raises(ValueError, match="source to be trained, tuned or random, got 'file'"):
         build_mechanism("se", C, "file", **HERE)
     with pytest.raises(ValueError, match=r"mechanism of spatial, se, eca, .* got 'sge'"):
         build_mechanism("sge", C, "random", **HERE)

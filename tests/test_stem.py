@@ -256,6 +256,25 @@ class TestDetail:
             coarse, fine = (ResNetStem("bundled", stage, detail=detail) for detail in ("coarse", "fine"))
             assert torch.equal(coarse(x), fine(x))
 
+    def test_tuned_changes_the_last_stage_alone(self, weights_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        tuned = {
+            f"stem.{key}": 2 * tensor
+            for key, tensor in load_file(weights_dir / BUNDLED_FILE).items()
+            if key.startswith("layer3.")
+        }
+        content = save(tuned)
+        (weights_dir / "tuned_layer3.safetensors").write_bytes(content)
+        manifest = json.loads((weights_dir / "manifest.json").read_text())
+        manifest["tuned_layer3.safetensors"] = {"sha256": hashlib.sha256(content).hexdigest()}
+        (weights_dir / "manifest.json").write_text(json.dumps(manifest))
+        frozen, stem = (ResNetStem("bundled", "layer3", tuned=tuned) for tuned in (False, True))
+        assert (frozen.tuned, stem.tuned) == (False, True)
+        assert torch.equal(frozen.layers.layer2[1].conv2.weight, stem.layers.layer2[1].conv2.weight)
+        assert not torch.equal(frozen.layers.layer3[1].conv2.weight, stem.layers.layer3[1].conv2.weight)
+        for name, stage in (("bundled", "layer2"), ("resnet18", "layer3")):
+            with pytest.raises(StemUnavailable, match=f"{name} has no tuned weights at {stage}"):
+                ResNetStem(name, stage, tuned=True)
+
     def test_an_unknown_detail(self) -> None:
         with pytest.raises(ValueError, match="expected detail to be one of coarse, fine, finest, got 'sharp'"):
             ResNetStem(detail="sharp")

@@ -1,4 +1,4 @@
-"""Where the weights of an attention module come from: trained, feature similarity, random, or a file."""
+"""Where the weights of an attention module come from: trained, tuned, feature similarity, random, or a file."""
 
 from attn.bundled import WEIGHTS_DIR, DamagedWeights, WeightsUnavailable
 from attn.checkpoints.files import WeightsError
@@ -10,6 +10,7 @@ from attn.checkpoints.sources import (
     build_from_file,
     build_mechanism,
     has_trained,
+    has_tuned,
 )
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "build_from_file",
     "build_mechanism",
     "has_trained",
+    "has_tuned",
     "list_blocks",
 ]

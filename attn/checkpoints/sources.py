@@ -1,4 +1,4 @@
-"""Where the weights of an attention module come from: trained, feature similarity, random, or a file."""
+"""Where the weights of an attention module come from: trained, tuned, feature similarity, random, or a file."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,17 +10,20 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from attn.bundled import WeightsUnavailable, bundled_names, is_bundled, load_bundled
+from attn.bundled import TUNED_FILES, WeightsUnavailable, bundled_names, is_bundled, load_bundled
 from attn.checkpoints.files import WeightsError
 from attn.checkpoints.modules import read_block
 from attn.mechanisms import MECHANISMS
 from attn.mechanisms.position import SinusoidalEncoding2d
 from attn.mechanisms.spatial import AttnBlock
 
-SOURCES = ("trained", "similarity", "random", "file")
+SOURCES = ("trained", "tuned", "similarity", "random", "file")
 # The bundled stem lives in ResNet-18's feature space, so blocks trained for one fit the other.
 TRAINED_STEMS = ("bundled", "resnet18")
 TRAINED_STAGES = ("layer2", "layer3")
+# Longest sides in px that trained attention has learnt at. At much larger ones the same thing covers many more
+# positions than it ever did, and the softmax spreads.
+TRAINED_SIDES = (256, 512)
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,9 @@ class WeightsInfo:
     """Where a module's weights come from: its badge on the page.
 
     seed: of "random" weights. file: name of the file read, without its folder. detail: "temperature" of an
-    AttnBlock, "position" of a trained one; of a file "block", its name there, "layout" and "dtype" as in `BlockFound`,
-    and "heads" where the file says how many there are.
+    AttnBlock, "position" of a trained or tuned one and "sides", the least and largest longest side in px it has
+    learnt at; of a file "block", its name there, "layout" and "dtype" as in `BlockFound`, and "heads" where the file
+    says how many there are.
     """
 
     source: str
@@ -40,10 +44,12 @@ class WeightsInfo:
 
 def has_trained(stem: str, stage: str, mechanism: str = "attn") -> bool:
     """Whether trained weights of a mechanism ("attn": the AttnBlock) for this network and stage are here."""
-    if stem not in TRAINED_STEMS or stage not in TRAINED_STAGES or not is_bundled(_trained_file(stage)):
-        return False
-    names = bundled_names(_trained_file(stage))
-    return names is None or any(name.startswith(f"{mechanism}.") for name in names)
+    return stem in TRAINED_STEMS and stage in TRAINED_STAGES and _holds(_trained_file(stage), mechanism)
+
+
+def has_tuned(stem: str, stage: str, mechanism: str = "attn") -> bool:
+    """Whether weights of a mechanism are here that go with this stage of this network tuned."""
+    return stem == "bundled" and stage in TUNED_FILES and _holds(TUNED_FILES[stage], mechanism)
 
 
 def build_attention(
@@ -61,6 +67,7 @@ def build_attention(
     """An AttnBlock for features of `channels` channels, in eval mode, and where its weights come from.
 
     - "trained": the block trained for `stem` and `stage`, with its 2-D position encoding or without.
+    - "tuned": the block that learnt together with the stage, for features of a `ResNetStem` with `tuned=True` only.
     - "similarity": q, k, v and proj_out are the identity, so the map is the softmax of the normalised features'
       inner products, and the output adds to each position the attention's mean of those features.
     - "random": PyTorch's default initialisation from `seed`, as in the note. The global generator is not touched.
@@ -79,14 +86,15 @@ def build_attention(
     if temperature is None:
         temperature = similarity_temperature(channels) if source == "similarity" else 1.0
     _check_temperature(temperature)
-    encoding = SinusoidalEncoding2d(channels) if source == "trained" and position else None
+    learnt = source in ("trained", "tuned")
+    encoding = SinusoidalEncoding2d(channels) if learnt and position else None
     with _Seeded(seed):
         block = AttnBlock(channels, encoding=encoding, temperature=temperature)
     detail: dict[str, Any] = {"temperature": temperature}
     name = None
-    if source == "trained":
-        name = _load_trained(block, "attn_position" if position else "attn", stem, stage)
-        detail["position"] = position
+    if learnt:
+        name = _load_learnt(block, "attn_position" if position else "attn", source, stem, stage)
+        detail |= {"position": position, "sides": TRAINED_SIDES}
     elif source == "similarity":
         for layer in (block.q, block.k, block.v, block.proj_out):
             nn.init.dirac_(layer.weight)
@@ -130,20 +138,22 @@ def _check_temperature(temperature: float) -> None:
 def build_mechanism(
     name: str, channels: int, source: str, *, stem: str, stage: str, seed: int = 0
 ) -> tuple[nn.Module, WeightsInfo]:
-    """One of MECHANISMS for features of `channels` channels, "trained" or "random", in eval mode.
+    """One of MECHANISMS for features of `channels` channels, "trained", "tuned" or "random", in eval mode.
+
+    "tuned" has learnt on the features of a stage that was tuned with the AttnBlock.
 
     Raises as `build_attention`, which has more to choose from for the AttnBlock.
     """
     if name not in MECHANISMS:
         raise ValueError(f"expected a mechanism of {', '.join(MECHANISMS)}, got {name!r}")
-    if source not in ("trained", "random"):
-        raise ValueError(f"expected source to be trained or random, got {source!r}")
+    if source not in ("trained", "tuned", "random"):
+        raise ValueError(f"expected source to be trained, tuned or random, got {source!r}")
     with _Seeded(seed):
         module = MECHANISMS[name].build(channels)
     if source == "random":
         info = WeightsInfo("random", seed)
     else:
-        info = WeightsInfo("trained", file=_load_trained(module, name, stem, stage))
+        info = WeightsInfo(source, file=_load_learnt(module, name, source, stem, stage))
     return module.eval().requires_grad_(False), info
 
 
@@ -177,14 +187,26 @@ class _Seeded(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+def _holds(file: str, mechanism: str) -> bool:
+    if not is_bundled(file):
+        return False
+    names = bundled_names(file)
+    return names is None or any(name.startswith(f"{mechanism}.") for name in names)
+
+
 def _trained_file(stage: str) -> str:
     return f"attention_{stage}.safetensors"
 
 
-def _load_trained(module: nn.Module, mechanism: str, stem: str, stage: str) -> str:
-    if stem not in TRAINED_STEMS or stage not in TRAINED_STAGES:
-        raise WeightsUnavailable("reasons.bundled.untrained", stem=stem, stage=stage)
-    file = _trained_file(stage)
+def _load_learnt(module: nn.Module, mechanism: str, source: str, stem: str, stage: str) -> str:
+    if source == "tuned":
+        if stem != "bundled" or stage not in TUNED_FILES:
+            raise WeightsUnavailable("reasons.bundled.untuned", stem=stem, stage=stage)
+        file = TUNED_FILES[stage]
+    else:
+        if stem not in TRAINED_STEMS or stage not in TRAINED_STAGES:
+            raise WeightsUnavailable("reasons.bundled.untrained", stem=stem, stage=stage)
+        file = _trained_file(stage)
     prefix = f"{mechanism}."
     weights = {name.removeprefix(prefix): t for name, t in load_bundled(file).items() if name.startswith(prefix)}
     try:

@@ -45,6 +45,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "caption.temperature": "Temperature × {temperature}.",
         "caption.share": "Coloured: the positions that hold {share} % of the attention.",
         "badge.trained": "Weights: trained",
+        "badge.tuned": "Weights: tuned, the network's last stage as well",
         "badge.similarity": "Weights: feature similarity, nothing trained",
         "badge.random": "Weights: random (seed {seed}), the map is noise",
         "badge.file": "Weights: {file}",
@@ -71,6 +72,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "caption.temperature": "温度 × {temperature}。",
         "caption.share": "着色的是占注意力 {share} % 的位置。",
         "badge.trained": "权重：训练所得",
+        "badge.tuned": "权重：微调，网络最后一级一同改变",
         "badge.similarity": "权重：特征相似度，未经训练",
         "badge.random": "权重：随机（种子 {seed}），图只是噪声",
         "badge.file": "权重：{file}",
@@ -304,7 +306,7 @@ def snippet(
     seed = next((each for each in seeds if each is not None), 0)
     arguments = {"stem": inspection.stem, "stage": inspection.stage, "weights": info.source}
     options: dict[str, Any] = {"detail": inspection.detail} if inspection.detail != "fine" else {}
-    if info.source == "trained" and not info.detail.get("position", True):
+    if info.source in ("trained", "tuned") and not info.detail.get("position", True):
         options["position"] = False
     if info.source == "file":
         options["file"] = info.file

@@ -22,7 +22,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from attn.bundled import WeightsUnavailable, load_bundled
+from attn.bundled import TUNED_FILES, WeightsUnavailable, load_bundled
 from attn.errors import PlainError
 
 STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
@@ -125,21 +125,29 @@ class ResNetStem(nn.Module):
       At an earlier stage it is the same as "coarse".
     - "finest": the grid of "fine"; the features are the mean over the photograph, the photograph at double size and
       the mirror images of both. Six to ten times slower: for figures.
+
+    `tuned` takes the weights of the last stage that learnt together with its attention, past the frozen ImageNet
+    features; the bundled network alone has them, at layer3.
     """
 
-    def __init__(self, name: str = "bundled", stage: str = "layer3", *, detail: str = "fine") -> None:
+    def __init__(
+        self, name: str = "bundled", stage: str = "layer3", *, detail: str = "fine", tuned: bool = False
+    ) -> None:
         super().__init__()
         _check(name, STEMS, "network")
         _check(stage, BUNDLED_STAGES if name == "bundled" else STAGES, f"stage of {name}")
         self.name = name
         self.stage = stage
         self.detail = detail
+        self.tuned = tuned
         self.stride_px = stride_px(stage, detail)
         self.mean = MEAN
         self.std = STD
         with torch.device("meta"):
             self.layers = trunk(BUNDLED_ARCHITECTURE if name == "bundled" else name, stage)
-        load_weights(self.layers, _bundled_weights() if name == "bundled" else torchvision_weights(name), name)
+        changed = _tuned_weights(name, stage) if tuned else {}
+        weights = _bundled(BUNDLED_FILE) if name == "bundled" else torchvision_weights(name)
+        load_weights(self.layers, {**weights, **changed}, name)
         self.eval()
         _fold_batch_norms(self.layers)
         if detail == "finest":
@@ -222,9 +230,17 @@ def _check(value: str, allowed: Collection[str], what: str) -> None:
         raise ValueError(f"expected {what} to be one of {', '.join(allowed)}, got {value!r}")
 
 
-def _bundled_weights() -> dict[str, Tensor]:
+def _tuned_weights(name: str, stage: str) -> dict[str, Tensor]:
+    """Those of the stage alone, under torchvision's names."""
+    if name != "bundled" or stage not in TUNED_FILES:
+        raise StemUnavailable("reasons.bundled.untuned", stem=name, stage=stage)
+    stored = _bundled(TUNED_FILES[stage])
+    return {key.removeprefix("stem."): tensor for key, tensor in stored.items() if key.startswith("stem.")}
+
+
+def _bundled(file: str) -> dict[str, Tensor]:
     try:
-        return load_bundled(BUNDLED_FILE)
+        return load_bundled(file)
     except WeightsUnavailable as error:
         raise StemUnavailable(error.key, **error.values) from error
 

@@ -90,8 +90,9 @@ def show_map(controls: Controls) -> tuple[ExplorerView, str]:
     controls = controls.checked()
     shown = explorer_view(controls)
     notices = [notice.sentence(controls.language) for notice in encoding_of(controls).notices]
-    if controls.settled().weights != controls.weights:
-        notices.insert(0, text(controls.language, "page.fallback.trained", stem=controls.stem, stage=controls.stage))
+    if (weights := controls.settled().weights) != controls.weights:
+        key = "page.fallback.tuned" if weights == "trained" else "page.fallback.trained"
+        notices.insert(0, text(controls.language, key, stem=controls.stem, stage=controls.stage))
     return shown, "\n\n".join(notices)
 
 

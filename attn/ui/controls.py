@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from attn.checkpoints import SOURCES, has_trained
+from attn.checkpoints import SOURCES, has_trained, has_tuned
 from attn.errors import PlainError
 from attn.stems import BUNDLED_STAGES, DETAILS, STAGES, STEMS
 from attn.texts import LANGUAGES, text
@@ -94,17 +94,22 @@ class Controls:
     def settled(self) -> Controls:
         """What is inspected: the controls that make no difference at their default, so that equal questions are equal.
 
-        "trained" becomes "similarity" where there are no trained weights; the caller says so.
+        "tuned" becomes "trained" where nothing was tuned, and that "similarity" where there are no trained weights; the
+        caller says so.
         """
         trained = has_trained(self.stem, self.stage)
-        weights = "similarity" if self.weights == "trained" and not trained else self.weights
+        weights = self.weights
+        if weights == "tuned" and not has_tuned(self.stem, self.stage):
+            weights = "trained"
+        if weights == "trained" and not trained:
+            weights = "similarity"
         default = Controls()
         return replace(
             self,
             language=default.language,
             example=default.example,
             weights=weights,
-            position=self.position and weights == "trained",
+            position=self.position and weights in ("trained", "tuned"),
             # Without trained weights the channel mechanisms are random, too.
             seed=self.seed if weights == "random" or not trained else default.seed,
             file=self.file if weights == "file" else None,

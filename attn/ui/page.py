@@ -60,7 +60,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
                 bridge = Bridge(address_of(controls))
                 with gr.Column(elem_id="attn-settings"):
                     weights = gr.Radio(value=controls.settled().weights, **said["weights"])
-                    position = gr.Checkbox(True, visible=weights.value == "trained", **said["position"])
+                    position = gr.Checkbox(True, visible=weights.value in ("trained", "tuned"), **said["position"])
                     seed = gr.Number(0, precision=0, minimum=0, maximum=MAX_SEED, visible=False, **said["seed"])
                     file = gr.File(
                         file_types=[".safetensors"], visible="hidden", height=120, elem_id="attn-file", **said["file"]
@@ -232,7 +232,7 @@ def _take(path: str) -> tuple[str, str]:
 
 def _show_relevant(weights: str) -> list[Any]:
     """Only the controls that the chosen weights have: position encoding, seed, file."""
-    shown = [gr.update(visible=weights == source) for source in ("trained", "random")]
+    shown = [gr.update(visible=weights in sources) for sources in (("trained", "tuned"), ("random",))]
     return [*shown, gr.update(visible=True if weights == "file" else "hidden")]
 
 
