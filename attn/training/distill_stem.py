@@ -11,9 +11,15 @@ Three parts follow each other, because each makes the next converge:
    learnt side by side instead of one deep one;
 2. *end to end*: blocks are fed the student's own features;
 3. *settle*: larger crops and frozen batch statistics, which is how the stem is used afterwards.
+
+A fourth part makes the features finer. layer3 alone, dilated to stride 8, learns to give in one pass what the teacher
+gives on average over a photograph, the photograph at double size (at stride 16: the same grid) and the mirror images
+of both. Earlier layers stay as they are. The published stride, every second position of the dilated map, then has
+those averages too. `--start stem.safetensors` goes straight to this part.
 """
 
 import argparse
+import copy
 import itertools
 import math
 import time
@@ -21,14 +27,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 from torchvision.transforms.v2.functional import pil_to_tensor, resize
 
 from attn.images import open_image
-from attn.stems import MEAN, STD, to_tensor, trunk
+from attn.stems import MEAN, STD, dilate, to_tensor, trunk
+from attn.training.grouping_auc import held_out
 
 MEAN_COLUMN = torch.tensor(MEAN).view(1, 3, 1, 1)
 STD_COLUMN = torch.tensor(STD).view(1, 3, 1, 1)
@@ -97,6 +106,95 @@ def channel_weights(targets: list[Tensor]) -> list[Tensor]:
     return weights
 
 
+class Averages:
+    """The teacher's layer3 at stride 8, mean over two scales and their mirror images."""
+
+    def __init__(self, teacher: nn.Sequential) -> None:
+        self.strided = teacher
+        self.dilated = copy.deepcopy(teacher)
+        dilate(self.dilated)
+
+    @torch.inference_mode()
+    def __call__(self, image: Image.Image, longest_side: int) -> tuple[Tensor, Tensor]:
+        """The photograph at `longest_side`, (1, 3, H, W) pixels, and the averages (1, C, H / 8, W / 8)."""
+        cells = longest_side // 8
+        rows, cols = (max(1, round(side * cells / max(image.size))) for side in (image.height, image.width))
+        x, double = to_tensor(image, (8 * rows, 8 * cols)), to_tensor(image, (16 * rows, 16 * cols))
+        with torch.autocast("cpu", torch.bfloat16):
+            seen, mirrored = (
+                (self.dilated(torch.cat([x, x.flip(-1)])) + self.strided(torch.cat([double, double.flip(-1)]))) / 2
+            ).chunk(2)
+        return x, (seen.float() + mirrored.float().flip(-1)) / 2
+
+
+def learn_averages(
+    student: nn.Sequential,
+    averages: Averages,
+    paths: list[Path],
+    *,
+    steps: int,
+    seed: int,
+    longest_side: int = 320,
+    batch: int = 4,
+    rate: float = 3e-4,
+) -> None:
+    """Part four: layer3 of `student`, dilated, learns the `averages` of the photographs, as they are or mirrored."""
+    before = nn.Sequential(*list(student)[:-1])
+    dilated = copy.deepcopy(student)
+    dilate(dilated)
+    dilated.eval().requires_grad_(False)
+    layer = list(dilated)[-1].requires_grad_(True)
+    examples = []
+    for path in paths:
+        x, target = averages(open_image(path), longest_side)
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            given = before(torch.cat([x, x.flip(-1)])).half()
+        examples.append((given.clone(), torch.cat([target, target.flip(-1)]).half()))
+    print(f"averages of {len(examples)} photographs", flush=True)
+    (weights,) = channel_weights([torch.cat([t[:1].flatten(2) for _, t in examples[::40]], -1)[..., None].float()])
+    rng = np.random.default_rng(seed)
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=rate, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.15)
+    running = 0.0
+    for step in range(steps):
+        optimizer.zero_grad(set_to_none=True)
+        for index in rng.choice(len(examples), min(batch, len(examples)), replace=False):
+            given, target = (view[None].float() for view in _either(examples[index], rng))
+            with torch.autocast("cpu", torch.bfloat16):
+                y = layer(given.contiguous(memory_format=torch.channels_last))
+            loss = ((y.float() - target).square() * weights).mean() / batch
+            loss.backward()
+            running += float(loss.detach())
+        nn.utils.clip_grad_norm_(layer.parameters(), 5.0)
+        optimizer.step()
+        schedule.step()
+        if (step + 1) % 100 == 0:
+            print(f"averages: step {step + 1}/{steps} loss {running / 100:.4f}", flush=True)
+            running = 0.0
+    student.load_state_dict(dilated.state_dict())
+
+
+def _either(example: tuple[Tensor, Tensor], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """The photograph or its mirror image, of both tensors alike."""
+    mirrored = int(rng.integers(2))
+    return example[0][mirrored], example[1][mirrored]
+
+
+@torch.inference_mode()
+def r_squared_averages(student: nn.Sequential, averages: Averages, paths: list[Path], longest_side: int) -> float:
+    """R² of the student's dilated layer3 in one pass against the averages, pooled as in `r_squared`."""
+    dilated = copy.deepcopy(student).eval()
+    dilate(dilated)
+    error, squares, count, sums = 0.0, 0.0, 0, torch.zeros(())
+    for path in paths:
+        x, target = averages(open_image(path), longest_side)
+        error += float((dilated(x) - target).square().sum())
+        squares += float(target.double().square().sum())
+        sums = sums + target.sum(dim=(0, 2, 3)).double()
+        count += target.shape[2] * target.shape[3]
+    return 1 - error / (squares - float((sums.square() / count).sum()))
+
+
 @torch.inference_mode()
 def r_squared(
     student: nn.Sequential, teacher: nn.Sequential, folder: Path, longest_side: int, most: int | None = None
@@ -131,23 +229,8 @@ def r_squared(
     return [1 - error / total for error, total in zip(squared_error, totals, strict=True)]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--teacher", type=Path, required=True, help="safetensors with torchvision's names, to layer3")
-    parser.add_argument("--images", type=Path, nargs="+", required=True, help="folders of photographs to learn from")
-    parser.add_argument("--validation", type=Path, help="folder of photographs to measure R² on; never learnt from")
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--checkpoint", type=Path, default=Path("distill.ckpt"), help="resumed from when it exists")
-    parser.add_argument("--output", type=Path, default=Path("assets/weights/stem.safetensors"))
-    args = parser.parse_args()
-
-    torch.manual_seed(args.seed)
-    teacher = fresh_trunk()
-    teacher.load_state_dict(load_file(args.teacher), strict=False)
-    teacher.eval().requires_grad_(False)
-    student = fresh_trunk()
+def distil(student: nn.Sequential, teacher: nn.Sequential, args: argparse.Namespace) -> None:
+    """Parts one to three, going on from the checkpoint where there is one."""
     optimizer = torch.optim.AdamW(student.parameters(), lr=2e-3, weight_decay=1e-4)
 
     def rate(step: int) -> float:
@@ -205,6 +288,44 @@ def main() -> None:
             if args.validation:
                 scores = r_squared(student, teacher, args.validation, 320, most=20)
                 print("R² layer1–3 on 20 photographs: " + " / ".join(f"{s:.3f}" for s in scores), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--teacher", type=Path, required=True, help="safetensors with torchvision's names, to layer3")
+    parser.add_argument("--images", type=Path, nargs="+", required=True, help="folders of photographs to learn from")
+    parser.add_argument("--validation", type=Path, help="folder of photographs to measure R² on; never learnt from")
+    parser.add_argument("--hold-out", type=Path, help="folder of which 40 photographs are not learnt from in part four")
+    parser.add_argument("--start", type=Path, help="a stem that has been through parts one to three")
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--average-steps", type=int, default=2400, help="of part four; 0 leaves it out")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--checkpoint", type=Path, default=Path("distill.ckpt"), help="resumed from when it exists")
+    parser.add_argument("--output", type=Path, default=Path("assets/weights/stem.safetensors"))
+    args = parser.parse_args()
+
+    torch.manual_seed(args.seed)
+    teacher = fresh_trunk()
+    teacher.load_state_dict(load_file(args.teacher), strict=False)
+    teacher.eval().requires_grad_(False)
+    student = fresh_trunk()
+    if args.start:
+        student.load_state_dict({name: t.float() for name, t in load_file(args.start).items()}, strict=False)
+    else:
+        distil(student, teacher, args)
+    student.eval()
+    if args.average_steps:
+        averages = Averages(teacher)
+        paths = [path for folder in args.images for path in sorted(folder.glob("*.jpg"))]
+        apart = held_out(args.hold_out) if args.hold_out else []
+        seen = [path for path in paths if path not in apart]
+        learn_averages(student, averages, seen, steps=args.average_steps, seed=args.seed)
+        unseen = {"held out": apart, "validation": sorted(args.validation.glob("*.jpg")) if args.validation else []}
+        for name, folder in unseen.items():
+            if folder:
+                score = r_squared_averages(student, averages, folder, 320)
+                print(f"R² against the averages, {len(folder)} photographs {name}: {score:.4f}", flush=True)
 
     half = {name: t.half().contiguous() for name, t in student.state_dict().items() if "num_batches" not in name}
     args.output.parent.mkdir(parents=True, exist_ok=True)

@@ -134,16 +134,18 @@ def query_aucs(scores: Tensor, segments: Tensor) -> Tensor:
     if not scores.isfinite().all():
         raise ValueError("expected finite scores")
     aucs = torch.full(segments.shape, torch.nan)
+    members = [F.one_hot(segment.unique(return_inverse=True)[1]).double() for segment in segments]  # (N, segments)
     for queries in torch.arange(n).split(CHUNK):
         itself = torch.arange(n) == queries[:, None]  # (q, N)
         # The query is ranked last of all, at 0, and so drops out of every sum.
         ranks = _ranks(scores[queries].masked_fill(itself, -torch.inf)) - 1
-        for annotator, segment in enumerate(segments):
-            same = (segment == segment[queries, None]) & ~itself
-            positives = same.sum(1)
+        for annotator, member in enumerate(members):
+            own = member[queries]  # (q, segments), one 1 a row
+            positives = own @ member.sum(0) - 1
             negatives = n - 1 - positives
             smallest = positives * (positives + 1) / 2
-            aucs[annotator, queries] = ((ranks * same).sum(1) - smallest).float() / (positives * negatives)
+            total = (ranks @ member * own).sum(1)  # of the ranks in the own segment
+            aucs[annotator, queries] = ((total - smallest) / (positives * negatives)).float()
     # A query without positives or without negatives was divided by zero.
     return aucs.where(aucs.isfinite(), torch.nan)
 
@@ -163,6 +165,12 @@ def people_auc(segments: Tensor) -> float:
     return float(np.nanmean(scores))
 
 
+def held_out(folder: Path, count: int = 40, seed: int = 123) -> list[Path]:
+    """The photographs of a training folder that choices between recipes are made on: `count` drawn from `seed`."""
+    paths = sorted(folder.glob("*.jpg"))
+    return sorted(paths[i] for i in np.random.default_rng(seed).permutation(len(paths))[:count])
+
+
 def bootstrap_interval(
     values: NDArray[np.floating], level: float = 0.95, resamples: int = 10000
 ) -> tuple[float, float]:
@@ -176,6 +184,17 @@ def measure(images: Path, stem: ResNetStem, modules: dict[str, nn.Module], rows:
     """The table for the photographs `ID.jpg` + `ID.npz` in `images`, brought to a longest side of `side` px.
 
     `modules` ranks the rows that have one. Raises ValueError where the folder holds no such pair.
+    """
+    values, grid = photograph_aucs(images, stem, modules, rows, side)
+    return [summary(row, values[row], modules.get(row), grid) for row in rows]
+
+
+def photograph_aucs(
+    images: Path, stem: ResNetStem, modules: dict[str, nn.Module], rows: Sequence[str], side: int
+) -> tuple[dict[str, NDArray[np.floating]], tuple[int, int]]:
+    """For each row the AUC of every photograph, nan where it has none, and the last photograph's grid.
+
+    Arguments and errors as `measure`.
     """
     photographs = [path for path in sorted(images.glob("*.jpg")) if path.with_suffix(".npz").is_file()]
     if not photographs:
@@ -193,7 +212,7 @@ def measure(images: Path, stem: ResNetStem, modules: dict[str, nn.Module], rows:
                     values[row].append(people_auc(segments))
                 else:
                     values[row].append(grouping_auc(_scores(row, pixels, features, stem, modules), segments))
-    return [_summary(row, np.array(values[row]), modules.get(row), grid) for row in rows]
+    return {row: np.array(each) for row, each in values.items()}, grid
 
 
 def _scores(row: str, pixels: Tensor, features: Tensor, stem: ResNetStem, modules: dict[str, nn.Module]) -> Tensor:
@@ -209,7 +228,8 @@ def _scores(row: str, pixels: Tensor, features: Tensor, stem: ResNetStem, module
     return affinity(modules[row], features)[0]
 
 
-def _summary(row: str, values: NDArray[np.floating], module: nn.Module | None, grid: tuple[int, int]) -> Row:
+def summary(row: str, values: NDArray[np.floating], module: nn.Module | None, grid: tuple[int, int]) -> Row:
+    """The line of the table for a row's AUC on every photograph, with the costs of `module` on `grid`."""
     values = values[np.isfinite(values)]
     low, high = bootstrap_interval(values) if len(values) else (float("nan"), float("nan"))
     auc = float(values.mean()) if len(values) else float("nan")
@@ -223,6 +243,10 @@ def _ranks(rows: Tensor) -> Tensor:
     """Rank of every score in its row, from 1, float64; equal scores share the mean of their ranks."""
     ordered, order = rows.sort(dim=1)
     n = rows.shape[1]
+    if not (ordered[:, 1:] == ordered[:, :-1]).any():
+        return torch.empty(rows.shape, dtype=torch.float64).scatter_(
+            1, order, torch.arange(1, n + 1, dtype=torch.float64).expand(len(rows), -1)
+        )
     starts = F.pad(ordered[:, 1:] != ordered[:, :-1], (1, 0), value=True)
     ends = F.pad(starts[:, 1:], (0, 1), value=True)
     places = torch.arange(1, n + 1, dtype=torch.float64)

@@ -1,6 +1,6 @@
 """Train attention on frozen features to put a query's attention on the query's own human segment.
 
-    python -m attn.training.train_grouping --images bsds500/train --validation bsds500/val --stage layer3
+    python -m attn.training.train_grouping --images bsds500/train --stage layer3
 
 Trained are the AttnBlock without and with position encoding, and for a fair contrast on the same task SE, ECA,
 CBAM's gate, CAM and XCA. Each learns two things:
@@ -20,7 +20,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +31,18 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from attn.bundled import MANIFEST, WEIGHTS_DIR
-from attn.checkpoints import build_attention
 from attn.images import open_image
 from attn.mechanisms import CrossCovarianceAttention
 from attn.mechanisms.position import SinusoidalEncoding2d
 from attn.mechanisms.spatial import AttnBlock
 from attn.stems import DETAILS, STEMS, ResNetStem
-from attn.training.grouping_auc import ROWS, TRAINED, affinity, build, load_segments, measure
+from attn.training.grouping_auc import TRAINED, affinity, build, load_segments
 
 FIGURES = "figures.json"
 # Queries a photograph gives to one step: its rows are much alike, photographs are not.
 QUERIES = 48
+# And the positions that those are compared with, where the grid has more: others tell nothing new of one photograph.
+KEYS = 512
 # Where q and k hear an encoding, their norm all but silences the content (QUIET); elsewhere it makes the content loud
 # against the encoding. v undoes both. Without this the two share every channel and disturb each other.
 LOUD, QUIET = 8.0, 0.05
@@ -65,7 +66,8 @@ class Example:
 def cache(stem: ResNetStem, folder: Path, sides: Sequence[int]) -> list[list[Example]]:
     """Features of the photographs `ID.jpg` + `ID.npz` in `folder`, computed once: a list of views per photograph.
 
-    A view is one longest side in px, as it is or mirrored. ValueError where the folder holds no such pair.
+    A view is one longest side in px, as it is or mirrored, computed in bfloat16. ValueError where the folder holds no
+    such pair.
     """
     photographs = []
     for path in sorted(folder.glob("*.jpg")):
@@ -75,7 +77,7 @@ def cache(stem: ResNetStem, folder: Path, sides: Sequence[int]) -> list[list[Exa
         for side in sides:
             pixels = stem.preprocess(open_image(path), side)
             for mirrored in (False, True):
-                with torch.no_grad():
+                with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
                     features = stem(pixels.flip(-1) if mirrored else pixels)[0].half().contiguous()
                 grid = (features.shape[1], features.shape[2])
                 segments = load_segments(path.with_suffix(".npz"), grid)
@@ -185,13 +187,23 @@ def train_where(
             for example in examples:
                 with torch.no_grad():
                     z = _seen(block, example.features) / size  # (N, C)
+                    some = torch.from_numpy(rng.permutation(len(z))[:KEYS])
+                    z = z[some]
                     z = z + noise * torch.randn_like(z)
-                queries = torch.from_numpy(rng.permutation(len(z))[:QUERIES])
-                scores = z[queries] @ own_form @ z.T + z @ own_lean  # (Q, N)
-                loss = loss + ranking_loss(scores, *targets(example.segments, queries)) / len(examples)
+                scores = z[:QUERIES] @ own_form @ z.T + z @ own_lean  # (Q, N)
+                own_other = targets(example.segments[:, some], torch.arange(min(QUERIES, len(some))))
+                loss = loss + ranking_loss(scores, *own_other) / len(examples)
             _step(loss, optimizer, schedule)
         form += (query.T @ key).detach() / members
         lean += (key.T @ bias).detach() / members
+    set_form(block, form, lean, size)
+    fit_factor(block, [view for views in _batches(photographs, 4, batch, rng) for view in views])
+
+
+@torch.no_grad()
+def set_form(block: AttnBlock, form: Tensor, lean: Tensor, size: Tensor) -> None:
+    """Set q and k so that the logits are z form zᵀ + z·lean, with z what q and k see over `size` (C,)."""
+    c = block.channels
     # The block divides its logits by √C.
     left, sizes, right = torch.linalg.svd(form * c**0.5)
     query, key = left * sizes.sqrt() / size[:, None], right.T * sizes.sqrt() / size[:, None]  # (in, out)
@@ -199,8 +211,14 @@ def train_where(
     # Every key's share of k's bias is the same for a query: the softmax does not see it.
     _set(block.k, key.T, torch.zeros(c))
     _set(block.q, query.T, bias)
-    factor = _best_factor(block, [view for views in _batches(photographs, 4, batch, rng) for view in views])
-    _set(block.q, factor * query.T, factor * bias)
+
+
+@torch.no_grad()
+def fit_factor(block: AttnBlock, examples: Sequence[Example]) -> None:
+    """Scale q so that the softmax comes closest to the uniform distribution over the own segment."""
+    factor = _best_factor(block, examples)
+    for parameter in block.q.parameters():
+        parameter.mul_(factor)
 
 
 @torch.no_grad()
@@ -298,24 +316,6 @@ def train(mechanism: str, channels: int, photographs: list[list[Example]], *, qu
     return module.half().float().eval().requires_grad_(False)
 
 
-def measure_all(stem: ResNetStem, modules: dict[str, nn.Module], folder: Path) -> dict[str, Any]:
-    """The judge's table and the mean segment error of trained `modules` on the photographs in `folder`, at 320 px."""
-    random, _ = build_attention(stem.channels, "random", stem=stem.name, stage=stem.stage)
-    modules = modules | {"random": random}
-    table = measure(folder, stem, modules, [row for row in ROWS if row in modules or row not in TRAINED], 320)
-    errors: dict[str, list[float]] = {name: [] for name in modules}
-    with torch.inference_mode():
-        for view, *_ in cache(stem, folder, [320]):
-            x = view.features[None].float()
-            for name, module in modules.items():
-                errors[name].append(float(segment_error(x, module(x), view.segments)))
-    return {
-        "longest_side": 320,
-        "rows": [asdict(row) for row in table],
-        "segment_error": {name: round(float(np.mean(each)), 4) for name, each in errors.items()},
-    }
-
-
 def write_manifest(directory: Path) -> None:
     """Note the SHA-256 of every weight file in `directory`, which `attn.bundled` checks at load."""
     files = {
@@ -325,10 +325,11 @@ def write_manifest(directory: Path) -> None:
 
 
 def write_figures(directory: Path, stage: str, figures: dict[str, Any]) -> None:
-    """Put one stage's figures into `directory`'s figures.json, beside those of other stages."""
+    """Put a stage's `figures` into `directory`'s figures.json, beside what it says of that and other stages."""
     path = directory / FIGURES
     known = json.loads(path.read_text()) if path.is_file() else {}
-    path.write_text(json.dumps(known | {stage: figures}, indent=2, sort_keys=True) + "\n")
+    known[stage] = known.get(stage, {}) | figures
+    path.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n")
 
 
 def _set(layer: nn.Conv2d, weight: Tensor, bias: Tensor) -> None:
@@ -366,7 +367,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--images", type=Path, required=True, help="photographs ID.jpg with segments ID.npz to learn from"
     )
-    parser.add_argument("--validation", type=Path, help="photographs to measure on; never learnt from")
     parser.add_argument("--stem", choices=STEMS, default="bundled")
     parser.add_argument("--stage", choices=("layer2", "layer3"), default="layer3")
     parser.add_argument("--detail", choices=DETAILS, default="fine")
@@ -383,28 +383,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     start = time.monotonic()
     photographs = cache(stem, args.images, args.sides)
     print(f"{len(photographs)} photographs, features cached in {time.monotonic() - start:.0f} s", flush=True)
-    modules: dict[str, nn.Module] = {}
+    args.output.mkdir(parents=True, exist_ok=True)
+    origin = {"stem": args.stem, "stage": args.stage, "recipe": "attn.training.train_grouping", "seed": str(args.seed)}
+    weights: dict[str, Tensor] = {}
     seconds: dict[str, float] = {}
     for mechanism in args.mechanism:
         start = time.monotonic()
-        modules[mechanism] = train(mechanism, stem.channels, photographs, quick=args.quick, seed=args.seed)
+        module = train(mechanism, stem.channels, photographs, quick=args.quick, seed=args.seed)
         seconds[mechanism] = round(time.monotonic() - start, 1)
         print(f"{mechanism}: {seconds[mechanism]:.0f} s", flush=True)
-    weights = {
-        f"{mechanism}.{name}": tensor.half().contiguous()
-        for mechanism, module in modules.items()
-        for name, tensor in module.state_dict().items()
-    }
-    args.output.mkdir(parents=True, exist_ok=True)
-    origin = {"stem": args.stem, "stage": args.stage, "recipe": "attn.training.train_grouping", "seed": str(args.seed)}
-    save_file(weights, args.output / f"attention_{args.stage}.safetensors", metadata=origin)
+        weights |= {f"{mechanism}.{name}": tensor.half().contiguous() for name, tensor in module.state_dict().items()}
+        save_file(weights, args.output / f"attention_{args.stage}.safetensors", metadata=origin)
     write_manifest(args.output)
-    if args.validation:
-        figures = measure_all(stem, modules, args.validation)
-        details = {"stem": args.stem, "sides_trained": args.sides, "seed": args.seed, "seconds": seconds}
-        write_figures(args.output, args.stage, figures | details)
-        for row in figures["rows"]:
-            print(f"{row['mechanism']:14} {row['auc']:.4f} ({row['low']:.4f}–{row['high']:.4f})")
+    details = {"sides_trained": args.sides, "detail_trained": args.detail, "seed": args.seed, "seconds": seconds}
+    write_figures(args.output, args.stage, details)
 
 
 if __name__ == "__main__":
