@@ -5,7 +5,6 @@ Finer grids by dilation: DeepLab, https://arxiv.org/abs/1606.00915
 """
 
 import contextlib
-import copy
 import itertools
 import socket
 import threading
@@ -35,6 +34,8 @@ STRIDE_PX = {"stem": 4, "layer1": 4, "layer2": 8, "layer3": 16, "layer4": 32}
 DETAILS = ("coarse", "fine", "finest")
 # The output stride of "fine" and "finest", where the network's own is larger.
 FINE_STRIDE_PX = 8
+# What "finest" averages over, beside the mirror image; 1 = as for "fine".
+FINEST_SCALES = (0.5, 0.75, 1.0, 1.25)
 # ImageNet's, which every network here was trained with.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -123,8 +124,8 @@ class ResNetStem(nn.Module):
     - "coarse": the network as published; layer3 has one position per 16 × 16 px, layer4 per 32 × 32.
     - "fine": layer3 and layer4 give one per 8 × 8 px, by dilation (see `dilate`), at about twice the cost for layer3.
       At an earlier stage it is the same as "coarse".
-    - "finest": the grid of "fine"; the features are the mean over the photograph, the photograph at double size and
-      the mirror images of both. Six to ten times slower: for figures.
+    - "finest": the grid of "fine"; the features are the mean over the photograph at several scales (FINEST_SCALES) and
+      the mirror images. About seven times slower than "fine": for figures.
 
     `tuned` takes the weights of the last stage that learnt together with its attention, past the frozen ImageNet
     features; the bundled network alone has them, at layer3.
@@ -150,10 +151,6 @@ class ResNetStem(nn.Module):
         load_weights(self.layers, {**weights, **changed}, name)
         self.eval()
         _fold_batch_norms(self.layers)
-        if detail == "finest":
-            # For the photograph at double size: the same weights, at double the stride where the stage has it.
-            self.double_layers = copy.deepcopy(self.layers, {id(p): p for p in self.layers.parameters()})
-            dilate(self.double_layers, 2 * FINE_STRIDE_PX)
         if detail != "coarse":
             dilate(self.layers)
         self.requires_grad_(False)
@@ -168,14 +165,16 @@ class ResNetStem(nn.Module):
         return self._averaged(x) if self.detail == "finest" else self.layers(x)
 
     def _averaged(self, x: Tensor) -> Tensor:
-        """The mean of the features of x, of x at double size, and of the mirror images of both."""
+        """The mean of the features of x at every scale of FINEST_SCALES and of the mirror images, on the grid of x."""
         both = torch.cat([x, x.flip(-1)])
-        y = self.layers(both)  # (2b, C, h, w)
-        double = F.interpolate(both, scale_factor=2, mode="bilinear", align_corners=False)
-        y2 = self.double_layers(double.contiguous(memory_format=torch.channels_last))
-        if STRIDE_PX[self.stage] <= FINE_STRIDE_PX:
-            y2 = F.avg_pool2d(y2, 2, ceil_mode=True, count_include_pad=False)
-        seen, mirrored = ((y + y2) / 2).chunk(2)
+        grid = [-(-side // self.stride_px) for side in x.shape[2:]]
+        total = torch.zeros(())
+        for scale in FINEST_SCALES:
+            size = [max(1, round(scale * cells)) * self.stride_px for cells in grid]
+            scaled = F.interpolate(both, size, mode="bilinear", antialias=True)
+            y = self.layers(scaled.contiguous(memory_format=torch.channels_last))
+            total = total + F.interpolate(y, grid, mode="bilinear", antialias=True)  # (2b, C, h, w)
+        seen, mirrored = (total / len(FINEST_SCALES)).chunk(2)
         return (seen + mirrored.flip(-1)) / 2
 
     def input_size(self, image_size: tuple[int, int], longest_side: int) -> tuple[int, int]:
