@@ -38,6 +38,8 @@ from attn.training.train_grouping import segment_error, write_figures
 LONGEST_SIDE = 320
 # What every other row is compared with.
 REFERENCE = "attn_position"
+# Rows that depend on the grid alone, not on the features.
+OF_THE_GRID = ("rgb", "distance", "people")
 
 Values = dict[str, NDArray[np.floating]]
 
@@ -71,13 +73,20 @@ def segment_errors(
 
 
 def measure_source(
-    images: Path, stage: str, detail: str, source: str, reference: NDArray[np.floating] | None = None
-) -> tuple[dict[str, Any], NDArray[np.floating]]:
-    """Figures of one source's weights, "trained" or "tuned", and the AUC of its AttnBlock on every photograph.
+    images: Path,
+    stage: str,
+    detail: str,
+    source: str,
+    *,
+    known: Values | None = None,
+    reference: NDArray[np.floating] | None = None,
+) -> tuple[dict[str, Any], Values]:
+    """Figures of one source's weights, "trained" or "tuned", and the AUC of every photograph for each row.
 
-    Compared with `reference`, or else with that AttnBlock. Rows that do not depend on the features are left to
-    "trained".
+    Rows of the grid are taken from `known` where it has them, and left out for "tuned". Compared with `reference`, the
+    AUC of another source's AttnBlock, or else with this source's own.
     """
+    known = known or {}
     stem = ResNetStem("bundled", stage, detail=detail, tuned=source == "tuned")
     weights = load_bundled(TUNED_FILES[stage] if source == "tuned" else f"attention_{stage}.safetensors")
     modules: dict[str, nn.Module] = {name: load(name, stem.channels, weights) for name in TRAINED}
@@ -85,16 +94,16 @@ def measure_source(
     if source == "trained":
         rows = ROWS
         modules["random"], _ = build_attention(stem.channels, "random", stem="bundled", stage=stage)
-    values, grid = photograph_aucs(images, stem, modules, rows, LONGEST_SIDE)
-    own = values[REFERENCE]
+    measured, grid = photograph_aucs(images, stem, modules, [row for row in rows if row not in known], LONGEST_SIDE)
+    values = {row: known.get(row, measured.get(row)) for row in rows}
     compared = {row: each for row, each in values.items() if reference is not None or row != REFERENCE}
     figures = {
         "grid": list(grid),
         "rows": [asdict(summary(row, values[row], modules.get(row), grid)) for row in rows],
-        "paired": paired(own if reference is None else reference, compared),
+        "paired": paired(values[REFERENCE] if reference is None else reference, compared),
         "segment_error": segment_errors(images, stem, modules, LONGEST_SIDE),
     }
-    return figures, own
+    return figures, values
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -108,21 +117,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
 
     torch.set_num_threads(args.threads)
+    of_the_grid: dict[int, Values] = {}
     for stage in args.stage:
         measured: dict[str, Any] = {}
         for detail in args.detail:
             start = time.monotonic()
-            if detail == "coarse" and "fine" in measured and stride_px(stage, "coarse") == stride_px(stage, "fine"):
+            stride = stride_px(stage, detail)
+            if detail == "coarse" and "fine" in measured and stride == stride_px(stage, "fine"):
                 measured[detail] = measured["fine"]  # the same pass
                 continue
-            measured[detail], reference = measure_source(args.validation, stage, detail, "trained")
+            known = of_the_grid.get(stride)
+            measured[detail], values = measure_source(args.validation, stage, detail, "trained", known=known)
+            of_the_grid[stride] = {row: values[row] for row in OF_THE_GRID}
             if has_tuned("bundled", stage):
-                measured[detail]["tuned"], _ = measure_source(args.validation, stage, detail, "tuned", reference)
+                reference = values[REFERENCE]
+                tuned, _ = measure_source(args.validation, stage, detail, "tuned", reference=reference)
+                measured[detail]["tuned"] = tuned
             print(f"{stage} {detail}: {time.monotonic() - start:.0f} s", flush=True)
             for source, figures in (("trained", measured[detail]), ("tuned", measured[detail].get("tuned"))):
                 for row in figures["rows"] if figures else ():
-                    print(f"  {source:8}{row['mechanism']:14} {row['auc']:.4f} ({row['low']:.4f}–{row['high']:.4f})")
-        write_figures(args.output, stage, {"longest_side": LONGEST_SIDE, "stem": "bundled", **measured})
+                    line = f"  {source:8}{row['mechanism']:14} {row['auc']:.4f} ({row['low']:.4f}–{row['high']:.4f})"
+                    print(line, flush=True)
+            write_figures(args.output, stage, {"longest_side": LONGEST_SIDE, "stem": "bundled", **measured})
 
 
 if __name__ == "__main__":

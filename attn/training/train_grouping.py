@@ -301,15 +301,17 @@ def segment_error(x: Tensor, y: Tensor, segments: Tensor) -> Tensor:
     return (y.flatten(2)[0].T - means).square().sum() / (tokens - means).square().sum().clamp_min(1e-12)
 
 
-def train(mechanism: str, channels: int, photographs: list[list[Example]], *, quick: bool, seed: int) -> nn.Module:
+def train(
+    mechanism: str, channels: int, photographs: list[list[Example]], *, quick: bool, seed: int, members: int = 12
+) -> nn.Module:
     """One of `TRAINED`, trained from `seed`, rounded to float16 as it will be stored, in eval mode.
 
-    `quick`: a few steps only, to try things out.
+    `quick`: a few steps only, to try things out. `members` of an AttnBlock: see `train_where`.
     """
     torch.manual_seed(seed)
     module = build(mechanism, channels)
     if isinstance(module, AttnBlock):
-        train_where(module, photographs, seed=seed, **({"steps": 2, "members": 2} if quick else {}))
+        train_where(module, photographs, seed=seed, **({"steps": 2, "members": 2} if quick else {"members": members}))
         fit_what(module, photographs)
     else:
         train_channel(module, photographs, seed=seed, **({"steps": 2} if quick else {}))

@@ -28,7 +28,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from attn.bundled import TUNED_FILES, WEIGHTS_DIR, load_bundled
-from attn.mechanisms import CHANNEL_MECHANISMS
+from attn.mechanisms import MECHANISMS
 from attn.mechanisms.position import SinusoidalEncoding2d
 from attn.mechanisms.spatial import AttnBlock
 from attn.stems import ResNetStem, dilate, trunk
@@ -185,11 +185,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--images", type=Path, required=True, help="photographs ID.jpg with segments ID.npz to learn from"
     )
     parser.add_argument("--hold-out", action="store_true", help="learn from all but 40 and say how well those go")
-    parser.add_argument("--alone", choices=tuple(CHANNEL_MECHANISMS), help="tune for this mechanism instead")
+    channel_mechanisms = [name for name in MECHANISMS if name != "spatial"]
+    parser.add_argument("--alone", choices=channel_mechanisms, help="tune for this mechanism instead")
     parser.add_argument("--validation", type=Path, help="photographs to measure --alone on; never learnt from")
     parser.add_argument("--sides", type=int, nargs="+", default=[320, 256, 384], help="longest sides to learn at, px")
     parser.add_argument("--steps", type=int, default=1000, help="of each training")
     parser.add_argument("--members", type=int, default=3, help="trainings whose weights are averaged")
+    parser.add_argument("--checkpoints", type=Path, help="folder where each training is kept, and taken from if there")
+    parser.add_argument("--train-only", action="store_true", help="stop then: trainings may so run side by side")
     parser.add_argument("--quick", action="store_true", help="a few steps only, to see that everything runs")
     parser.add_argument("--seed", type=int, default=0, help="of the first training; the others follow")
     parser.add_argument("--threads", type=int, default=1, help="more than one pays on an idle machine only")
@@ -216,7 +219,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         stage, learner = dilated_stage(), copy.deepcopy(start)
         scores: BlockScores | CosineScores
         scores = BlockScores(learner) if isinstance(learner, AttnBlock) else CosineScores(learner)
-        tune(stage, scores, photographs, steps=args.steps, seed=seed)
+        kept = args.checkpoints / f"{args.alone or 'attn_position'}_{seed}.pt" if args.checkpoints else None
+        if kept and kept.exists():
+            states = torch.load(kept, weights_only=True)
+            stage.load_state_dict(states["stage"])
+            scores.load_state_dict(states["scores"])
+        else:
+            tune(stage, scores, photographs, steps=args.steps, seed=seed)
+            if kept:
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                torch.save({"stage": stage.state_dict(), "scores": scores.state_dict()}, kept)
         stages.append(stage)
         learners.append(scores)
         if unseen:
@@ -227,6 +239,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if unseen:
         print(f"mean of {len(stages)}: {judge(stage, scores, unseen).mean():.4f} on {len(unseen)} held out", flush=True)
 
+    if args.train_only:
+        return
     if isinstance(scores, CosineScores):
         if args.validation:
             values = judge(stage, scores, cache(before, args.validation, [320]))
@@ -266,7 +280,7 @@ def write_tuned(
             fit_what(block, tuned)
             module = block
         else:
-            module = train(mechanism, 256, tuned, quick=quick, seed=seed)
+            module = train(mechanism, 256, tuned, quick=quick, seed=seed, members=4)
         tensors |= {f"{mechanism}.{name}": tensor for name, tensor in module.state_dict().items()}
         print(mechanism, flush=True)
     directory.mkdir(parents=True, exist_ok=True)
