@@ -40,6 +40,7 @@ def test_layout_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert layer2["coarse"] == layer2["fine"]
     fine = layer2["fine"]
     assert fine["grid"] == [6, 8]
+    assert fine["rows"] == layer2["rows"]
     assert [row["mechanism"] for row in fine["rows"]] == list(grouping_auc.ROWS)
     assert {row["mechanism"] for row in fine["paired"]} == {*grouping_auc.ROWS} - {"attn_position"}
     assert set(fine["segment_error"]) == {"random", *grouping_auc.TRAINED}

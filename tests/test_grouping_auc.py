@@ -187,3 +187,14 @@ def test_command_line(scene: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     with pytest.raises(SystemExit):
         judge.main(["--images", str(scene), "--mechanism", "se"])
     assert "no trained se for bundled at layer3" in capsys.readouterr().err
+
+
+def test_some_queries_are_those_of_all() -> None:
+    torch.manual_seed(0)
+    scores, segments = torch.randn(30, 30), torch.randint(0, 3, (2, 30))
+    queries = judge.drawn_queries(30, 7)
+    assert len(set(queries.tolist())) == 7
+    torch.testing.assert_close(
+        judge.query_aucs(scores, segments, queries), judge.query_aucs(scores, segments)[:, queries]
+    )
+    assert sorted(judge.drawn_queries(5, 7).tolist()) == [0, 1, 2, 3, 4]

@@ -181,6 +181,21 @@ def scene(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_the_factor_makes_the_softmax_as_wide_as_the_segments(photographs: list[list[Example]]) -> None:
+    torch.manual_seed(3)
+    block = build("attn_position", CHANNELS)
+    examples = [views[0] for views in photographs[:8]]
+    training.fit_factor(block, examples)
+    widths, sizes = [], []
+    with torch.no_grad():
+        for example in examples:
+            attention = affinity(block, example.features[None].float())[0].softmax(-1)
+            widths.append((-(attention * attention.log()).sum(-1)).exp())
+            sizes.append((example.segments[0][:, None] == example.segments[0]).sum(-1))
+    width, size = float(torch.cat(widths).median()), float(torch.cat(sizes).median())
+    assert width == pytest.approx(size, rel=0.2)
+
+
 def test_cache_mirrors_features_and_segments_together(scene: Path) -> None:
     photographs = training.cache(ColourStem(), scene, [48])  # type: ignore[arg-type]
     assert [len(views) for views in photographs] == [2, 2, 2]

@@ -55,6 +55,22 @@ def test_scores_become_a_block_that_ranks_the_same() -> None:
     torch.testing.assert_close(centred, wanted, rtol=1e-3, atol=1e-3)
 
 
+def test_the_mean_of_scores_does_not_depend_on_how_q_and_k_are_turned() -> None:
+    torch.manual_seed(2)
+    first, second = (tune_stage.BlockScores(build("attn_position", CHANNELS)) for _ in range(2))
+    turned = copy.deepcopy(second)
+    rotation = torch.linalg.qr(torch.randn(CHANNELS, CHANNELS)).Q
+    features, queries = torch.randn(1, CHANNELS, 4, 5), torch.arange(20)
+    with torch.no_grad():
+        for parameter in (turned.query, turned.key):
+            parameter.copy_(rotation @ parameter)
+        turned.bias.copy_(rotation @ turned.bias)
+        expected = (first(features, queries) + second(features, queries)) / 2
+        mean = copy.deepcopy(first)
+        mean.take_mean([first, turned])
+        torch.testing.assert_close(mean(features, queries), expected, rtol=1e-3, atol=1e-3)
+
+
 def test_mean_weights_by_hand() -> None:
     layers = [nn.Linear(1, 1), nn.Linear(1, 1)]
     for layer, value in zip(layers, (1.0, 4.0), strict=True):

@@ -6,6 +6,9 @@ For each stage and detail: the judge's table (`grouping_auc`), the mean segment 
 the *paired* difference between the AttnBlock with position and every other row on the same photographs, whose interval
 is a bootstrap over photographs of the difference itself. Where a stage has tuned weights, the same for those, `tuned`,
 compared with the trained block as well.
+
+figures.json: stage → detail → grid, queries, rows, paired, segment_error, tuned (rows, paired, segment_error). The
+stage's own rows are those of "fine".
 """
 
 import argparse
@@ -36,6 +39,8 @@ from attn.training.grouping_auc import (
 from attn.training.train_grouping import segment_error, write_figures
 
 LONGEST_SIDE = 320
+# Of a photograph, the same for every row: a fine grid's neighbours are much alike.
+QUERIES = 300
 # What every other row is compared with.
 REFERENCE = "attn_position"
 # Rows that depend on the grid alone, not on the features.
@@ -94,11 +99,13 @@ def measure_source(
     if source == "trained":
         rows = ROWS
         modules["random"], _ = build_attention(stem.channels, "random", stem="bundled", stage=stage)
-    measured, grid = photograph_aucs(images, stem, modules, [row for row in rows if row not in known], LONGEST_SIDE)
-    values = {row: known.get(row, measured.get(row)) for row in rows}
+    missing = [row for row in rows if row not in known]
+    measured, grid = photograph_aucs(images, stem, modules, missing, LONGEST_SIDE, QUERIES)
+    values = {row: known[row] if row in known else measured[row] for row in rows}
     compared = {row: each for row, each in values.items() if reference is not None or row != REFERENCE}
     figures = {
         "grid": list(grid),
+        "queries": min(QUERIES, grid[0] * grid[1]),
         "rows": [asdict(summary(row, values[row], modules.get(row), grid)) for row in rows],
         "paired": paired(values[REFERENCE] if reference is None else reference, compared),
         "segment_error": segment_errors(images, stem, modules, LONGEST_SIDE),
@@ -124,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             start = time.monotonic()
             stride = stride_px(stage, detail)
             if detail == "coarse" and "fine" in measured and stride == stride_px(stage, "fine"):
-                measured[detail] = measured["fine"]  # the same pass
+                write_figures(args.output, stage, {detail: measured["fine"]})  # the same pass
                 continue
             known = of_the_grid.get(stride)
             measured[detail], values = measure_source(args.validation, stage, detail, "trained", known=known)
@@ -138,7 +145,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 for row in figures["rows"] if figures else ():
                     line = f"  {source:8}{row['mechanism']:14} {row['auc']:.4f} ({row['low']:.4f}–{row['high']:.4f})"
                     print(line, flush=True)
-            write_figures(args.output, stage, {"longest_side": LONGEST_SIDE, "stem": "bundled", **measured})
+            common: dict[str, Any] = {"longest_side": LONGEST_SIDE, "stem": "bundled"}
+            if detail == "fine":  # the default's stand for the stage
+                common |= {name: measured[detail][name] for name in ("grid", "rows", "segment_error")}
+            write_figures(args.output, stage, {**common, detail: measured[detail]})
 
 
 if __name__ == "__main__":

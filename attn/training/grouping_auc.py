@@ -120,8 +120,10 @@ def load_segments(path: Path, grid: tuple[int, int]) -> Tensor:
         return torch.stack([grid_segments(file[name], grid) for name in names])
 
 
-def query_aucs(scores: Tensor, segments: Tensor) -> Tensor:
+def query_aucs(scores: Tensor, segments: Tensor, queries: Tensor | None = None) -> Tensor:
     """AUC of every query, (annotators, N), from scores (N, N) and segments (annotators, N); nan = skipped.
+
+    `queries` (Q,) asks for these alone, (annotators, Q).
 
     Each row of scores is sorted once for all annotators: the AUC is the Mann-Whitney statistic, the sum of the
     positives' ranks less the least it can be. Raises ValueError for other shapes and scores that are not finite.
@@ -133,35 +135,49 @@ def query_aucs(scores: Tensor, segments: Tensor) -> Tensor:
         )
     if not scores.isfinite().all():
         raise ValueError("expected finite scores")
-    aucs = torch.full(segments.shape, torch.nan)
+    chosen = torch.arange(n) if queries is None else queries
+    aucs: list[Tensor] = []
     members = [F.one_hot(segment.unique(return_inverse=True)[1]).double() for segment in segments]  # (N, segments)
-    for queries in torch.arange(n).split(CHUNK):
-        itself = torch.arange(n) == queries[:, None]  # (q, N)
+    for some in chosen.split(CHUNK):
+        itself = torch.arange(n) == some[:, None]  # (q, N)
         # The query is ranked last of all, at 0, and so drops out of every sum.
-        ranks = _ranks(scores[queries].masked_fill(itself, -torch.inf)) - 1
-        for annotator, member in enumerate(members):
-            own = member[queries]  # (q, segments), one 1 a row
+        ranks = _ranks(scores[some].masked_fill(itself, -torch.inf)) - 1
+        found = []
+        for member in members:
+            own = member[some]  # (q, segments), one 1 a row
             positives = own @ member.sum(0) - 1
             negatives = n - 1 - positives
             smallest = positives * (positives + 1) / 2
             total = (ranks @ member * own).sum(1)  # of the ranks in the own segment
-            aucs[annotator, queries] = ((total - smallest) / (positives * negatives)).float()
+            found.append(((total - smallest) / (positives * negatives)).float())
+        aucs.append(torch.stack(found))
+    joined = torch.cat(aucs, dim=1)
     # A query without positives or without negatives was divided by zero.
-    return aucs.where(aucs.isfinite(), torch.nan)
+    return joined.where(joined.isfinite(), torch.nan)
 
 
-def grouping_auc(scores: Tensor, segments: Tensor) -> float:
-    """AUC of scores (N, N) against segments (annotators, N): mean over queries, then annotators; nan = all skipped."""
-    return float(query_aucs(scores, segments).nanmean(1).nanmean())
+def grouping_auc(scores: Tensor, segments: Tensor, queries: Tensor | None = None) -> float:
+    """AUC of scores (N, N) against segments (annotators, N): mean over queries, then annotators; nan = all skipped.
+
+    `queries` (Q,) are those that count; None counts all.
+    """
+    return float(query_aucs(scores, segments, queries).nanmean(1).nanmean())
 
 
-def people_auc(segments: Tensor) -> float:
+def drawn_queries(positions: int, most: int) -> Tensor:
+    """`most` of so many positions, or all if there are no more; always the same for the same number."""
+    return torch.from_numpy(np.random.default_rng(positions).permutation(positions)[:most])
+
+
+def people_auc(segments: Tensor, queries: Tensor | None = None) -> float:
     """AUC of each annotator of segments (annotators, N) scored by the others, averaged; nan for a single annotator."""
     if len(segments) < 2:
         return float("nan")
     together = (segments[:, :, None] == segments[:, None, :]).float()  # (annotators, N, N)
     total = together.sum(0)
-    scores = [grouping_auc(total - own, segment[None]) for own, segment in zip(together, segments, strict=True)]
+    scores = [
+        grouping_auc(total - own, segment[None], queries) for own, segment in zip(together, segments, strict=True)
+    ]
     return float(np.nanmean(scores))
 
 
@@ -190,11 +206,16 @@ def measure(images: Path, stem: ResNetStem, modules: dict[str, nn.Module], rows:
 
 
 def photograph_aucs(
-    images: Path, stem: ResNetStem, modules: dict[str, nn.Module], rows: Sequence[str], side: int
+    images: Path,
+    stem: ResNetStem,
+    modules: dict[str, nn.Module],
+    rows: Sequence[str],
+    side: int,
+    most_queries: int | None = None,
 ) -> tuple[dict[str, NDArray[np.floating]], tuple[int, int]]:
     """For each row the AUC of every photograph, nan where it has none, and the last photograph's grid.
 
-    Arguments and errors as `measure`.
+    `most_queries` a photograph count, see `drawn_queries`; None counts all. Other arguments and errors as `measure`.
     """
     photographs = [path for path in sorted(images.glob("*.jpg")) if path.with_suffix(".npz").is_file()]
     if not photographs:
@@ -207,11 +228,13 @@ def photograph_aucs(
             features = stem(pixels)
             grid = (features.shape[2], features.shape[3])
             segments = load_segments(path.with_suffix(".npz"), grid)
+            queries = None if most_queries is None else drawn_queries(segments.shape[1], most_queries)
             for row in rows:
                 if row == "people":
-                    values[row].append(people_auc(segments))
+                    values[row].append(people_auc(segments, queries))
                 else:
-                    values[row].append(grouping_auc(_scores(row, pixels, features, stem, modules), segments))
+                    scores = _scores(row, pixels, features, stem, modules)
+                    values[row].append(grouping_auc(scores, segments, queries))
     return {row: np.array(each) for row, each in values.items()}, grid
 
 

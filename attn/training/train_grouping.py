@@ -10,7 +10,7 @@ CBAM's gate, CAM and XCA. Each learns two things:
 - *what*: each position of the output is pulled toward the mean of the input over the position's own segment.
 
 An AttnBlock learns them one after the other: q and k by gradient; then one factor on their logits, so that the
-softmax comes closest to the uniform distribution over the segment; then v and proj_out in closed form, as factors of
+softmax covers as many positions as the segment has; then v and proj_out in closed form, as factors of
 the linear map of the attended features that comes closest to the segments' means. A channel mechanism learns both at
 once. CAM has a single number to learn, the weight of its one fixed mixture.
 """
@@ -215,25 +215,28 @@ def set_form(block: AttnBlock, form: Tensor, lean: Tensor, size: Tensor) -> None
 
 @torch.no_grad()
 def fit_factor(block: AttnBlock, examples: Sequence[Example]) -> None:
-    """Scale q so that the softmax comes closest to the uniform distribution over the own segment."""
-    factor = _best_factor(block, examples)
-    for parameter in block.q.parameters():
-        parameter.mul_(factor)
+    """Scale q so that the softmax covers as many positions as a query's own segment has.
 
-
-@torch.no_grad()
-def _best_factor(block: AttnBlock, examples: Sequence[Example]) -> float:
-    """The factor on the logits with the least cross-entropy between the own segment and the softmax."""
+    Covers: its perplexity, as a share of the positions, in the median over queries; so the factor fits any grid. The
+    least cross-entropy with the uniform distribution over the segment asks for a softmax twice as wide: a query that
+    is sure and wrong costs it more than many that say little.
+    """
     factors = torch.logspace(-1, 1, 41)
-    total = torch.zeros(len(factors))
+    widths: list[list[Tensor]] = [[] for _ in factors]
+    sizes = []
     for example in examples:
         scores = affinity(block, example.features[None].float())[0]
-        queries = torch.arange(len(scores))
-        own, _ = targets(example.segments, queries)
-        scores = scores.fill_diagonal_(-1e4)
-        for index, factor in enumerate(factors):
-            total[index] -= (own * (factor * scores).log_softmax(-1)).sum() / len(scores)
-    return float(factors[total.argmin()])
+        some = torch.arange(0, len(scores), 7)
+        for width, factor in zip(widths, factors, strict=True):
+            attention = (factor * scores[some]).softmax(-1)
+            entropy = -(attention * attention.clamp_min(1e-30).log()).sum(-1)
+            width.append(entropy - np.log(len(scores)))
+        same = example.segments[:, some, None] == example.segments[:, None, :]
+        sizes.append(same.float().mean(-1).mean(0).log())
+    wanted = torch.cat(sizes).median()
+    best = torch.stack([(torch.cat(width).median() - wanted).abs() for width in widths]).argmin()
+    for parameter in block.q.parameters():
+        parameter.mul_(factors[best])
 
 
 @torch.no_grad()
@@ -302,11 +305,18 @@ def segment_error(x: Tensor, y: Tensor, segments: Tensor) -> Tensor:
 
 
 def train(
-    mechanism: str, channels: int, photographs: list[list[Example]], *, quick: bool, seed: int, members: int = 12
+    mechanism: str,
+    channels: int,
+    photographs: list[list[Example]],
+    *,
+    quick: bool,
+    seed: int,
+    members: int = 12,
+    steps: int = 400,
 ) -> nn.Module:
     """One of `TRAINED`, trained from `seed`, rounded to float16 as it will be stored, in eval mode.
 
-    `quick`: a few steps only, to try things out. `members` of an AttnBlock: see `train_where`.
+    `quick`: a few steps only, to try things out. `members` of an AttnBlock: see `train_where`; `steps` of the others.
     """
     torch.manual_seed(seed)
     module = build(mechanism, channels)
@@ -314,7 +324,7 @@ def train(
         train_where(module, photographs, seed=seed, **({"steps": 2, "members": 2} if quick else {"members": members}))
         fit_what(module, photographs)
     else:
-        train_channel(module, photographs, seed=seed, **({"steps": 2} if quick else {}))
+        train_channel(module, photographs, seed=seed, steps=2 if quick else steps)
     return module.half().float().eval().requires_grad_(False)
 
 

@@ -80,6 +80,19 @@ class BlockScores(nn.Module):
         z = h.flatten(2)[0].T / self.size  # (N, C)
         return (z[queries] @ self.query.T) @ (self.key @ z.T) + z @ (self.key.T @ self.bias)
 
+    @torch.no_grad()
+    def take_mean(self, others: "Sequence[BlockScores]") -> None:
+        """Become the block whose logits are the mean of the others' on the same features.
+
+        q and k themselves must not be averaged: a rotation of both changes no logit.
+        """
+        form = torch.stack([other.query.T @ other.key for other in others]).mean(0)
+        lean = torch.stack([other.key.T @ other.bias for other in others]).mean(0)
+        left, sizes, right = torch.linalg.svd(form)
+        self.query.copy_((left * sizes.sqrt()).T)
+        self.key.copy_(sizes.sqrt()[:, None] * right)
+        self.bias.copy_(torch.linalg.lstsq(self.key.T, lean[:, None]).solution[:, 0])
+
 
 class CosineScores(nn.Module):
     """Cosines of a channel mechanism's output, times a factor to learn."""
@@ -233,9 +246,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         learners.append(scores)
         if unseen:
             print(f"seed {seed}: {judge(stage, scores, unseen).mean():.4f} on {len(unseen)} held out", flush=True)
-    for several in (stages, learners):
-        several[0].load_state_dict(mean_weights(several))
     stage, scores = stages[0], learners[0]
+    stage.load_state_dict(mean_weights(stages))
+    if isinstance(scores, BlockScores):
+        scores.take_mean([each for each in learners if isinstance(each, BlockScores)])
+    else:
+        scores.load_state_dict(mean_weights(learners))
     if unseen:
         print(f"mean of {len(stages)}: {judge(stage, scores, unseen).mean():.4f} on {len(unseen)} held out", flush=True)
 
@@ -263,15 +279,18 @@ def write_tuned(
     quick: bool,
     seed: int,
 ) -> None:
-    """Train the mechanisms on the tuned features, and write them and the stage in float16."""
+    """Train the mechanisms on the tuned features of each photograph's first size, and write all in float16."""
+    directory.mkdir(parents=True, exist_ok=True)
+    metadata = {"stem": "bundled", "stage": STAGE, "recipe": "attn.training.tune_stage", "seed": str(seed)}
     tensors = {f"stem.{STAGE}.{name}": t for name, t in stage.state_dict().items() if "num_batches" not in name}
     with torch.no_grad():
         tuned = [
-            [Example(features_of(stage, view.features)[0].half(), view.segments) for view in views]
+            [Example(features_of(stage, view.features)[0].half(), view.segments) for view in views[:2]]
             for views in photographs
         ]
     module: nn.Module
-    for mechanism in TRAINED:
+    # The AttnBlocks first: they are what the tuning is for.
+    for mechanism in reversed(TRAINED):
         if mechanism == "attn_position":
             block = AttnBlock(256, encoding=SinusoidalEncoding2d(256))
             hear_position(block)
@@ -280,12 +299,11 @@ def write_tuned(
             fit_what(block, tuned)
             module = block
         else:
-            module = train(mechanism, 256, tuned, quick=quick, seed=seed, members=4)
+            module = train(mechanism, 256, tuned, quick=quick, seed=seed, members=4, steps=200)
         tensors |= {f"{mechanism}.{name}": tensor for name, tensor in module.state_dict().items()}
+        stored = {name: t.half().contiguous() for name, t in tensors.items()}
+        save_file(stored, directory / TUNED_FILES[STAGE], metadata)
         print(mechanism, flush=True)
-    directory.mkdir(parents=True, exist_ok=True)
-    metadata = {"stem": "bundled", "stage": STAGE, "recipe": "attn.training.tune_stage", "seed": str(seed)}
-    save_file({name: t.half().contiguous() for name, t in tensors.items()}, directory / TUNED_FILES[STAGE], metadata)
 
 
 if __name__ == "__main__":
