@@ -77,4 +77,4 @@ def test_it_inspects_from_another_folder(wheel: Path, tmp_path: Path) -> None:
     code, weights, source = json.loads(done.stdout)
     assert Path(code).is_relative_to(installed)
     assert Path(weights) == installed / "attn" / "_weights"
-    assert source == "trained"
+    assert source == "tuned"

@@ -52,7 +52,7 @@ class Controls:
     stage: str = "layer3"
     detail: str = "fine"
     longest_side: int = 320
-    weights: str = "trained"
+    weights: str = "tuned"
     position: bool = True
     seed: int = 0
     file: str | None = None
