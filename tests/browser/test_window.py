@@ -96,7 +96,7 @@ def test_pointing_changes_where_and_leaves_which_channels(page: Any) -> None:
 
 def test_both_sentences_say_it_in_numbers(page: Any) -> None:
     hover(page, 14, 19)
-    left, right = page.locator(".ax-sentence"), page.locator(".al-sentence")
+    left, right = page.locator(".ax-sentence"), page.locator(".lane-sentence")
     page.wait_for_function("() => /share \\d+ %/.test(document.querySelector('.ax-sentence').textContent)")
     assert re.search(r"looks at about [\d,.]+ of 1,600 positions", left.inner_text())
     assert "256 gates" in right.inner_text()
@@ -104,7 +104,7 @@ def test_both_sentences_say_it_in_numbers(page: Any) -> None:
 
 
 def test_every_mechanism_that_is_sent_can_be_chosen(page: Any) -> None:
-    select = page.locator(".al-mechanism")
+    select = page.locator(".lane-mechanism")
     names = select.locator("option").evaluate_all("(options) => options.map((option) => option.value)")
     assert {"se", "eca", "cbam", "cam", "xca"} <= set(names)
     for name in names:
@@ -125,7 +125,7 @@ def test_the_first_screen_says_it_in_few_words(
     counts = page.evaluate(COUNTS)
     assert counts["words"] <= 130
     assert counts["controls"] <= 16
-    for selector in (".attn-page-head h1", MAP + " .ax-stage", LANE + " .al-stage", ".ax-sentence", ".al-sentence"):
+    for selector in (".attn-page-head h1", MAP + " .ax-stage", LANE + " .lane-stage", ".ax-sentence", ".lane-sentence"):
         box = page.locator(selector).bounding_box()
         assert box["y"] >= 0
         assert box["y"] + min(box["height"], 20) <= size[1]
@@ -174,7 +174,7 @@ def test_a_link_opens_as_what_it_was_copied_from(app_url: str, open_page: Callab
     example, detail = chance.choice(["lion", "cheetah", "tower"]), chance.choice(["coarse", "fine"])
     page = ready(open_page(f"{app_url}?example={example}&detail={detail}&lang={chance.choice(['en', 'zh'])}"))
     rows, cols = (int(page.locator(MAP).get_attribute(f"data-{side}")) for side in ("rows", "cols"))
-    page.locator(".al-mechanism").select_option(chance.choice(["eca", "cam", "xca"]))
+    page.locator(".lane-mechanism").select_option(chance.choice(["eca", "cam", "xca"]))
     page.locator("#lane canvas").first.click(position={"x": chance.randrange(20, 200), "y": 60})
     for _ in range(chance.randrange(1, 3)):
         hover(page, chance.randrange(rows), chance.randrange(cols))

@@ -35,12 +35,9 @@ export function queryOf(some, search = '') {
   return `${query}`.replaceAll('%7E', '~');
 }
 
-/** `before` with `changes` made: null and "" take a part out; another photograph takes out what belonged to the last. */
+/** `before` with `changes` made: null and "" take a part out. */
 export function changed(before, changes) {
   const after = { ...before };
-  if ('example' in changes && (changes.example ?? '') !== (before.example ?? '')) {
-    for (const name of OF_PHOTOGRAPH) delete after[name];
-  }
   for (const [name, value] of Object.entries(changes)) {
     if (value === null || value === undefined || value === '') delete after[name];
     else after[name] = String(value);
@@ -59,8 +56,8 @@ export function remember(changes, { step = false } = {}) {
   history[step ? 'pushState' : 'replaceState'](history.state, '', `${location.pathname}?${query}${location.hash}`);
 }
 
-/** Forgets what belonged to the last photograph: another upload has the same place in the address, none. */
-export const forgetPhotograph = () => remember(Object.fromEntries(OF_PHOTOGRAPH.map((name) => [name, null])));
+/** The changes that take out what belonged to the last photograph. */
+export const forgotten = () => Object.fromEntries(OF_PHOTOGRAPH.map((name) => [name, null]));
 
 /** A link to what is shown. */
 export const link = () => `${location.origin}${location.pathname}?${queryOf(parts)}`;

@@ -22,9 +22,9 @@ export async function mount(element, host) {
   const root = element.querySelector('.attn-channel-lane');
   const find = (selector) => root.querySelector(selector);
   const source = newSource('lane');
-  const canvas = find('.al-stage canvas');
-  const stage = find('.al-stage');
-  const select = find('.al-mechanism');
+  const canvas = find('.lane-stage canvas');
+  const stage = find('.lane-stage');
+  const select = find('.lane-mechanism');
   let data = null; // {arrays, facts, image}
   let chosen = null; // a mechanism's facts
   let now = null; // what it weighs with: see weighed()
@@ -146,18 +146,18 @@ export async function mount(element, host) {
 
   function write() {
     if (!chosen) return;
-    find('.al-kind').textContent = t(`window.kind.${chosen.kind}`, { count: readable(now.total), side: readable(data.facts.channels) });
+    find('.lane-kind').textContent = t(`window.kind.${chosen.kind}`, { count: readable(now.total), side: readable(data.facts.channels) });
     const badge = find('.attn-pane-badge');
     badge.dataset.source = chosen.source;
     badge.firstElementChild.textContent = t(`explorer.badge.${chosen.source}`, { seed: chosen.seed, file: '' });
     badge.title = t(`channels.source.${chosen.source}.note`);
-    find('.al-unit').textContent = t(now.even ? 'window.unit.uniform' : 'window.unit.gate');
+    find('.lane-unit').textContent = t(now.even ? 'window.unit.uniform' : 'window.unit.gate');
     find('.attn-ramp').style.background = lightRamp();
-    const [least, most] = find('.al-ends').children;
+    const [least, most] = find('.lane-ends').children;
     least.textContent = '0';
     most.textContent = now.even ? `≥ ${readable(now.high / now.even)}` : readable(now.high);
     canvas.setAttribute('aria-label', t('window.wall', { name: nameOf(chosen) }));
-    find('.al-all').hidden = !large;
+    find('.lane-all').hidden = !large;
     Object.assign(root.dataset, { mechanism: chosen.name, kind: chosen.kind, weights: now.total, channel: channel ?? '', large });
     say();
   }
@@ -168,7 +168,7 @@ export async function mount(element, host) {
     });
     const one = now.positions ? null : pointed ?? (large ? channel : null);
     const sentence = one === null ? all : `${all} ${now.describe(one)}`;
-    find('.al-sentence').textContent = sentence;
+    find('.lane-sentence').textContent = sentence;
   }
 
   // --- choosing --------------------------------------------------------------------------------------------------------
@@ -273,14 +273,14 @@ export async function mount(element, host) {
     event.preventDefault();
   });
   select.addEventListener('change', () => setMechanism(select.value));
-  find('.al-all').addEventListener('click', showAll);
+  find('.lane-all').addEventListener('click', showAll);
 
   // --- language, others, loading --------------------------------------------------------------------------------------
 
   function writeTexts() {
     fillTexts(root);
     if (!data) {
-      find('.al-notice').textContent = '';
+      find('.lane-notice').textContent = '';
       return;
     }
     select.replaceChildren(...data.facts.mechanisms.map((one) => new Option(nameOf(one), one.name)));
@@ -295,6 +295,12 @@ export async function mount(element, host) {
   onSpoken(root, writeTexts);
   onLooks(root, refresh);
 
+  /** The name if there is such a mechanism, else the first's. */
+  const known = (name) => {
+    const names = data.facts.mechanisms.map((one) => one.name);
+    return names.includes(name) ? name : names[0];
+  };
+
   /** Shows what the address asks for. */
   function restore() {
     if (!data) return;
@@ -302,8 +308,7 @@ export async function mount(element, host) {
     const wanted = one === undefined ? NaN : Number(one);
     large = Number.isInteger(wanted) && wanted >= 0 && wanted < data.facts.channels;
     channel = large ? wanted : null;
-    const known = data.facts.mechanisms.map(({ name }) => name);
-    setMechanism(known.includes(mechanism) ? mechanism : known.includes(chosen?.name) && !mechanism ? chosen.name : known[0], false);
+    setMechanism(known(mechanism ?? chosen?.name), false);
   }
 
   let loads = 0;
@@ -315,19 +320,15 @@ export async function mount(element, host) {
       if (run !== loads) return;
       const before = data;
       data = { arrays, image, facts: value.facts, path: value.image.path };
-      if (before && before.path !== data.path) {
-        large = false; // another photograph's channel is of no interest here
-        channel = null;
-      }
       select.replaceChildren(...data.facts.mechanisms.map((one) => new Option(nameOf(one), one.name)));
-      if (before) setMechanism(data.facts.mechanisms.some(({ name }) => name === chosen?.name) ? chosen.name : data.facts.mechanisms[0]?.name, false);
-      else restore();
-      find('.al-notice').textContent = '';
+      if (before?.path === data.path) setMechanism(known(chosen?.name), false);
+      else restore(); // another photograph's channel is of no interest here, unless the address asks for one
+      find('.lane-notice').textContent = '';
       root.dataset.state = 'ready';
     } catch (error) {
       if (run !== loads) return;
       root.dataset.state = 'error';
-      find('.al-notice').textContent = t('channels.error');
+      find('.lane-notice').textContent = t('channels.error');
       console.error(error);
     }
   }

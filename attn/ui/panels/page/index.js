@@ -1,6 +1,6 @@
 // The bar over the window: photographs one click away, the settings' panel, the link; and the page's part of the
 // address, which it keeps in step with what is shown, back and forward included.
-import { asked, forgetPhotograph, link, onAsked, remember } from '../../web/address.js';
+import { asked, forgotten, link, onAsked, remember } from '../../web/address.js';
 import { emit, latest, on, onSpoken } from '../../web/services.js';
 import { fillTexts, language, loadTexts, t } from '../../web/texts.js';
 
@@ -13,6 +13,7 @@ export async function mount(element, host) {
   const examples = [...root.querySelectorAll('[data-example]')];
   const opening = JSON.parse(root.dataset.opening || '{}'); // what the page has where a link does not say
   let photograph = opening.photograph; // which one: two uploads are two photographs
+  let expected = asked().example ?? opening.example; // what a link or the browser's back asked for is no step of its own
   let place = null;
   let stale = true; // the bench shows other controls than these, or nothing yet
 
@@ -44,10 +45,9 @@ export async function mount(element, host) {
   function shown() {
     const other = host.value?.photograph !== photograph;
     photograph = host.value?.photograph;
-    // What a link or the browser's back asked for is there already.
-    const step = other && !(controls().example && asked().example === controls().example);
-    if (step) forgetPhotograph();
-    remember(controls(), { step });
+    const step = other && (!expected || controls().example !== expected);
+    expected = null;
+    remember(step ? { ...forgotten(), ...controls() } : controls(), { step });
     write();
     stale = true;
     fillBench();
@@ -125,7 +125,9 @@ export async function mount(element, host) {
       const value = wanted[name] ?? opening[name] ?? now[name];
       if (String(value) !== String(now[name])) changes[name] = value;
     }
-    if (Object.keys(changes).length) host.trigger('command', changes);
+    if (!Object.keys(changes).length) return;
+    expected = wanted.example ?? opening.example;
+    host.trigger('command', changes);
   }
 
   window.attn.page = {
