@@ -21,8 +21,8 @@ SOURCES = ("trained", "tuned", "similarity", "random", "file")
 # The bundled stem lives in ResNet-18's feature space, so blocks trained for one fit the other.
 TRAINED_STEMS = ("bundled", "resnet18")
 TRAINED_STAGES = ("layer2", "layer3")
-# Longest sides in px that trained attention has learnt at. At much larger ones the same thing covers many more
-# positions than it ever did, and the softmax spreads.
+# Longest sides in px within which trained attention has learnt (256 to 384) or was seen to be as sharp (512). At much
+# larger ones the same thing covers many more positions than it ever did, and the softmax spreads.
 TRAINED_SIDES = (256, 512)
 
 
@@ -31,8 +31,8 @@ class WeightsInfo:
     """Where a module's weights come from: its badge on the page.
 
     seed: of "random" weights. file: name of the file read, without its folder. detail: "temperature" of an
-    AttnBlock, "position" of a trained or tuned one and "sides", the least and largest longest side in px it has
-    learnt at; of a file "block", its name there, "layout" and "dtype" as in `BlockFound`, and "heads" where the file
+    AttnBlock, "position" of a trained or tuned one and "sides", the least and largest longest side in px it is
+    meant for; of a file "block", its name there, "layout" and "dtype" as in `BlockFound`, and "heads" where the file
     says how many there are.
     """
 
