@@ -8,7 +8,7 @@ Starts the page in a process of its own and visits it over loopback through its 
 upload a picture, ask, wait on the event stream, check the answer, fetch its file and open it. With pictures of their
 "own" no two visitors hold the same one at the same time, and a picture comes back too late for any cache of the
 server; with "equal" ones all ask for the same at the same time, as a class does. Every answer is compared with the one
-computed here beforehand. "Refused" are requests told that the queue is full (status 503); the visitor waits a second
+computed here beforehand. "Refused" are requests told that the page is busy; the visitor waits a second
 and comes again.
 Prints a Markdown table. Linux only (memory is read from /proc).
 """
@@ -101,8 +101,6 @@ async def ask(client: httpx.AsyncClient, url: str, number: int, row: int, column
     image = {"path": reply.json()[0], "meta": {"_type": "gradio.FileData"}}
     data = [row, column, image, "bundled", "layer3", SIDE, "similarity", True, 0, None, "coarse"]
     reply = await client.post(f"{url}/gradio_api/call/query", json={"data": data})
-    if reply.status_code == 503:
-        return None
     reply.raise_for_status()
     async with client.stream("GET", f"{url}/gradio_api/call/query/{reply.json()['event_id']}") as stream:
         event = ""
@@ -111,6 +109,8 @@ async def ask(client: httpx.AsyncClient, url: str, number: int, row: int, column
                 event = line.removeprefix("event: ")
             elif line.startswith("data: ") and event in ("complete", "error"):
                 answer = json.loads(line.removeprefix("data: "))
+                if event == "error" and "busy" in str(answer):
+                    return None
                 if event == "error":
                     raise RuntimeError(str(answer))
                 file = await client.get(f"{url}/gradio_api/file={answer[1]['path']}")

@@ -13,6 +13,7 @@ from attn.texts import text
 from attn.ui.answers import explorer_view
 from attn.ui.controls import Controls, known_language
 from attn.ui.examples import EXAMPLES
+from attn.ui.wording import notice, worded
 
 # Name in the link → control. A file is in no link, nor is a photograph that is not one of the page's examples.
 LINKED = {
@@ -72,12 +73,12 @@ def restore(opening: Controls, language: str, asked: Mapping[str, str]) -> list[
         shown = explorer_view(controls, asked.get("view", ""))
     except PlainError as error:
         # Gradio shows no message for an event of the page's loading.
-        reason = error.sentence(opening.language)
-        notice = text(opening.language, "page.share.broken", reason=reason)
+        reason = worded(error, opening.language)
+        sentence = text(opening.language, "page.share.broken", reason=reason)
         # The explorer waits for what the link asks for.
-        return [*unchanged[:-3], explorer_view(opening), gr.skip(), gr.update(value=notice, visible=True)]
-    notice = "" if "example" in asked else text(opening.language, "page.share.no_picture")
-    return [*controls.values(), shown, address_of(controls), gr.update(value=notice, visible=bool(notice))]
+        return [*unchanged[:-3], explorer_view(opening), gr.skip(), notice(sentence)]
+    sentence = "" if "example" in asked else text(opening.language, "page.share.no_picture")
+    return [*controls.values(), shown, address_of(controls), notice(sentence)]
 
 
 def command(asked: Mapping[str, Any], controls: Controls) -> list[Any]:

@@ -1,13 +1,18 @@
 """What the page shows for its controls: the map, the channels, the lab, the files. Everything is computed here."""
 
+import io
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from PIL import Image, UnidentifiedImageError
+
 from attn.checkpoints import WeightsInfo
 from attn.figures.export import MapView, npz_bytes, query_csv, snippet, view_figure
 from attn.figures.render import figure_bytes
+from attn.images import open_image
 from attn.inspector import Encoding, Inspection, Inspector
 from attn.texts import text
 from attn.ui.controls import MAX_ROWS, ControlError, Controls, check_choice
@@ -18,10 +23,12 @@ from attn.ui.panels.lane.panel import LaneView
 from attn.ui.panels.story.panel import StoryView, story_view
 from attn.ui.panels.transposition.panel import TranspositionView, transposition_view
 from attn.ui.storage import store
-from attn.ui.wording import shapes_table
+from attn.ui.wording import in_short, shapes_table
 
 FIGURES = {"figure-png": "png", "figure-svg": "svg", "figure-pdf": "pdf"}
 EXPORTS = (*FIGURES, "arrays", "metrics", "snippet")
+BROWSERS_FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "AVIF", "ICO")
+PREVIEW_SIDE = 2048
 
 
 # Keyed by settled controls. Paths may be keys: Gradio's cache names files by their content, so a path never changes
@@ -67,7 +74,8 @@ def inspection_of(controls: Controls) -> Inspection:
 
 def weights_badge(info: WeightsInfo) -> dict[str, Any]:
     """What the explorer's badge says of the weights."""
-    return {"source": info.source, "seed": info.seed, "file": info.file, **info.detail}
+    badge = {"source": info.source, "seed": info.seed, "file": info.file, **info.detail}
+    return {name: in_short(value) if isinstance(value, str) else value for name, value in badge.items()}
 
 
 def explorer_view(controls: Controls, shown: str = "") -> ExplorerView:
@@ -87,7 +95,6 @@ def explorer_view(controls: Controls, shown: str = "") -> ExplorerView:
 
 def show_map(controls: Controls) -> tuple[ExplorerView, str]:
     """The map, and a notice where it is not of the weights asked for, or the picture's numbers were guessed at."""
-    controls = controls.checked()
     shown = explorer_view(controls)
     notices = [notice.sentence(controls.language) for notice in encoding_of(controls).notices]
     if (weights := controls.settled().weights) != controls.weights:
@@ -96,33 +103,42 @@ def show_map(controls: Controls) -> tuple[ExplorerView, str]:
     return shown, "\n\n".join(notices)
 
 
+def browsers_picture(path: str) -> str | None:
+    """A PNG of a picture that browsers do not show, as the server read it; None for one that they do."""
+    with suppress(UnidentifiedImageError), Image.open(path) as picture:
+        if picture.format in BROWSERS_FORMATS:
+            return None
+    upright = open_image(path)
+    upright.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+    png = io.BytesIO()
+    upright.save(png, "PNG")
+    return store(png.getvalue(), f"{Path(path).stem}.png")
+
+
 def show_lane(controls: Controls) -> tuple[LaneView, str]:
     """What the channel mechanisms weigh, and the shapes; follows `show_map`, so that the map does not wait for it."""
-    inspection = inspection_of(controls.checked())
+    inspection = inspection_of(controls)
     return LaneView.from_inspection(inspection), shapes_table(inspection, controls.language)
 
 
 def show_channels(controls: Controls) -> ChannelsView:
     """What every mechanism made of the same features."""
-    return ChannelsView.from_inspection(inspection_of(controls.checked()))
+    return ChannelsView.from_inspection(inspection_of(controls))
 
 
 def show_lab(controls: Controls, seed: int = 0) -> LabView:
     """The lab for the same photograph; ``seed`` draws the shuffle test's permutation."""
-    controls = controls.checked()
     return lab_view(inspection_of(controls), inspector_of(controls), seed)
 
 
 def show_story(controls: Controls) -> tuple[TranspositionView | None, StoryView]:
     """The transposition and the story of the same photograph."""
-    controls = controls.checked()
     inspection, inspector = inspection_of(controls), inspector_of(controls)
     return transposition_view(inspection, inspector), story_view(inspection, inspector, inspection.key)
 
 
 def export_file(asked: Mapping[str, Any], controls: Controls) -> str:
     """The file behind one of the explorer's buttons, as the explorer shows the map: a path in Gradio's cache."""
-    controls = controls.checked()
     kind = asked.get("kind")
     check_choice("kind", kind, EXPORTS)
     inspection = inspection_of(controls)

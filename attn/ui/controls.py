@@ -6,22 +6,22 @@ spot where the two meet. A new control is a field here and a component of the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-import gradio as gr
-
 from attn.checkpoints import SOURCES, has_trained, has_tuned
 from attn.errors import PlainError
-from attn.stems import BUNDLED_STAGES, DETAILS, STAGES, STEMS
+from attn.stems import BUNDLED_STAGES, DETAILS, STAGES, STEMS, stride_px
 from attn.texts import LANGUAGES, text
 from attn.ui.examples import EXAMPLES
-from attn.ui.wording import in_short, plain_errors
+from attn.ui.wording import in_short
 
 MAX_ROWS = 64
 MAX_SEED = 2**31 - 1
 MIN_SIDE, MAX_SIDE = 64, 1024
+# Positions above which an inspection waits for the turn of the large ones: the page's default just does not.
+LARGE = 40 * 40
 
 
 class ControlError(PlainError, ValueError):
@@ -91,6 +91,12 @@ class Controls:
             raise ControlError("page.error.file")
         return replace(self, longest_side=longest_side, seed=seed, position=bool(self.position))
 
+    @property
+    def large(self) -> bool:
+        """Whether an inspection may take seconds; of `checked` controls."""
+        positions = (self.longest_side // stride_px(self.stage, self.detail)) ** 2
+        return positions > LARGE or self.detail == "finest"
+
     def settled(self) -> Controls:
         """What is inspected: the controls that make no difference at their default, so that equal questions are equal.
 
@@ -117,28 +123,6 @@ class Controls:
 
 
 CONTROLS = tuple(field.name for field in fields(Controls))
-
-
-def on_controls(function: Callable[[Controls], Any]) -> Callable[..., Any]:
-    """``function`` as the answer to an event whose inputs are `CONTROLS`."""
-
-    def answer(*values: Any) -> Any:
-        controls = Controls.read(values)
-        with plain_errors(controls.language):
-            return function(controls)
-
-    return answer
-
-
-def on_request(function: Callable[[Mapping[str, Any], Controls], Any]) -> Callable[..., Any]:
-    """The same for an event with which the page's script sends a record of its own."""
-
-    def answer(event: gr.EventData, *values: Any) -> Any:
-        controls = Controls.read(values)
-        with plain_errors(controls.language):
-            return function(event._data if isinstance(event._data, dict) else {}, controls)
-
-    return answer
 
 
 def stages_of(stem: str) -> list[str]:

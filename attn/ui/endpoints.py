@@ -1,19 +1,25 @@
 """The interface for programs: `inspect` and `query`, over HTTP and as MCP tools."""
 
 import io
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
+from inspect import signature
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from attn.errors import PlainError
 from attn.figures.export import npz_bytes
 from attn.figures.render import overlay
 from attn.inspector import Inspection
 from attn.measures.attention import query_metrics
 from attn.measures.channels import median_defined
 from attn.ui.answers import encoding_of, inspection_of, inspector_of, weights_badge
-from attn.ui.controls import Controls, whole_number
+from attn.ui.controls import CONTROLS, Controls, whole_number
 from attn.ui.storage import store
+from attn.ui.turns import Turns
 from attn.ui.wording import plain_errors
 
 
@@ -105,6 +111,23 @@ def query(
     picture = io.BytesIO()
     Image.fromarray(overlay(encoding.image, attention[0], encoding.grid)).save(picture, "PNG")
     return answer, store(picture.getvalue(), "query.png")
+
+
+def in_turn(function: Callable[..., Any], turns: Turns) -> Callable[..., Any]:
+    """The endpoint as it is served: in its turn among everything else that is computed."""
+    names = signature(function)
+
+    @wraps(function)
+    async def answer(*arguments: Any) -> Any:
+        given = names.bind(*arguments).arguments
+        asked = Controls(**{name: value for name, value in given.items() if name in CONTROLS})
+        large = False
+        with suppress(PlainError):  # what is wrong is said by the endpoint itself
+            large = asked.checked().large
+        with plain_errors("en"):
+            return await turns.run(function, *arguments, large=large)
+
+    return answer
 
 
 def report(inspection: Inspection) -> dict[str, Any]:

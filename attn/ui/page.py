@@ -9,19 +9,19 @@ import gradio as gr
 from attn.errors import PlainError
 from attn.texts import LANGUAGES, text
 from attn.ui.address import address_of, command, restore
-from attn.ui.answers import explorer_view, export_file, show_channels, show_lab, show_lane, show_map, show_story
-from attn.ui.controls import (
-    CONTROLS,
-    MAX_SEED,
-    MAX_SIDE,
-    MIN_SIDE,
-    Controls,
-    known_language,
-    on_controls,
-    on_request,
-    stages_of,
+from attn.ui.answers import (
+    browsers_picture,
+    explorer_view,
+    export_file,
+    show_channels,
+    show_lab,
+    show_lane,
+    show_map,
+    show_story,
 )
-from attn.ui.endpoints import inspect, query
+from attn.ui.controls import CONTROLS, MAX_SEED, MAX_SIDE, MIN_SIDE, Controls, known_language, stages_of
+from attn.ui.endpoints import in_turn, inspect, query
+from attn.ui.events import Events
 from attn.ui.modules import call
 from attn.ui.panels.channels.panel import Channels
 from attn.ui.panels.explorer.panel import Explorer, ExplorerNotice, ExplorerView
@@ -32,8 +32,9 @@ from attn.ui.panels.page.panel import Bridge
 from attn.ui.panels.story.panel import Story
 from attn.ui.panels.text_lane.panel import TextLane
 from attn.ui.panels.transposition.panel import Transposition
-from attn.ui.serving import RUNNING, Numbers, Page, Photograph, Settings
-from attn.ui.wording import labels, plain_errors
+from attn.ui.serving import Numbers, Page, Photograph, PhotographButton, Settings, WeightsFile
+from attn.ui.turns import Turns
+from attn.ui.wording import as_text, labels, notice, worded
 
 OPENING_VIEW = "q13.19"  # as in share links: the lion's nose, in the default grid
 # "Your file" opens the chooser; until there is a file, what was shown stays. The chooser is in the page, hidden.
@@ -48,21 +49,21 @@ ARGUMENTS = ("photograph", "stem", "stage", "longest_side", "weights", "position
 def build_demo(settings: Settings | None = None) -> gr.Blocks:
     """The page, with an example already inspected. `attn.ui.serving.launch_options` has what launching it needs."""
     settings = settings or Settings()
-    controls, opening, notice = _opening(settings)
+    controls, opening, sentence = _opening(settings)
     said = labels("en")
-    with Page(settings.max_waiting, title="Attention window", analytics_enabled=False) as demo:
+    with Page(title="Attention window", analytics_enabled=False) as demo:
         head = Head(elem_id="attn-head")
         language = gr.Textbox("en", visible=False)
-        banner = gr.Markdown(notice, visible=bool(notice), elem_classes="attn-banner")
+        banner = gr.Markdown(as_text(sentence), visible=bool(sentence), elem_classes="attn-banner")
         with gr.Column(elem_id="attn-see"):
             with gr.Row(elem_classes="attn-bar"):
-                upload = gr.UploadButton(file_types=["image"], size="sm", elem_id="attn-upload", **said["upload"])
+                upload = PhotographButton(file_types=["image"], size="sm", elem_id="attn-upload", **said["upload"])
                 bridge = Bridge(address_of(controls))
                 with gr.Column(elem_id="attn-settings"):
                     weights = gr.Radio(value=controls.settled().weights, **said["weights"])
                     position = gr.Checkbox(True, visible=weights.value in ("trained", "tuned"), **said["position"])
                     seed = gr.Number(0, precision=0, minimum=0, maximum=MAX_SEED, visible=False, **said["seed"])
-                    file = gr.File(
+                    file = WeightsFile(
                         file_types=[".safetensors"], visible="hidden", height=120, elem_id="attn-file", **said["file"]
                     )
                     stem = gr.Dropdown(value=controls.stem, **said["stem"])
@@ -78,6 +79,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
                         sources=["upload", "clipboard", "webcam"],
                         height=200,
                         buttons=[],
+                        elem_id="photograph",
                         **said["photograph"],
                     )
                     example = gr.Textbox(controls.example, visible=False)
@@ -119,16 +121,16 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         }
         parts = {**labelled, "language": language, "example": example}
         state = [parts[name] for name in CONTROLS]
-        turns: dict[str, Any] = {
-            "queue": settings.queue,
-            "concurrency_id": "model",
-            "concurrency_limit": RUNNING,
-        }
-        private = {"api_visibility": "private", **turns}
+        turns = Turns(settings.max_waiting)
+        events = Events(turns)
+        # Everybody's events start at once and wait for their turns there, not in Gradio's queue.
+        private: dict[str, Any] = {"api_visibility": "private", "queue": settings.queue, "concurrency_limit": None}
         quick: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
 
         def inspect_after(event: Callable[..., Any], **arguments: Any) -> None:
-            event(_inspect, state, [explorer, bridge, banner], **arguments, **private)
+            event(
+                events.on_controls(_show_map, 3), state, [explorer, bridge, photograph, banner], **arguments, **private
+            )
 
         # A network may have to be fetched and a large grid takes its time: the whole animation. A photograph's map is
         # there in a quarter of a second, of which the animation would take a third: a line of text, should it wait.
@@ -138,7 +140,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         # Chosen, pasted, dropped, or made with the camera: a photograph that is no example.
         uploaded = upload.upload(_take, upload, [photograph, example], **quick)
         photograph.input(None, None, example, js="() => ''", **quick)
-        inspect_after(partial(gr.on, slow, trigger_mode="always_last"))
+        inspect_after(partial(gr.on, slow, trigger_mode="always_last"), show_progress_on=explorer)
         inspect_after(partial(gr.on, fast, trigger_mode="always_last"), **line)
         inspect_after(uploaded.success, **line)
         weights.change(_show_relevant, weights, [position, seed, file], **quick)
@@ -165,58 +167,58 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         )
         # The map first: the lane waits until the browser has drawn it; the bench is filled when somebody goes there.
         hidden: dict[str, Any] = {"show_progress": "hidden", **private}
-        shown = explorer.shown(on_controls(show_lane), state, [lane, shapes], trigger_mode="always_last", **hidden)
-        shown.success(on_controls(show_story), state, [transposition, story], **hidden)
-        filled = bridge.bench(on_controls(show_channels), state, channels, trigger_mode="always_last", **hidden)
-        filled.success(on_controls(show_lab), state, lab, **hidden)
-        asked = bridge.command(on_request(command), state, state, **quick)
+        latest: dict[str, Any] = {"trigger_mode": "always_last", **hidden}
+        shown = explorer.shown(events.on_controls(show_lane, 2), state, [lane, shapes, banner], **latest)
+        shown.success(events.on_controls(show_story, 2), state, [transposition, story, banner], **hidden)
+        filled = bridge.bench(events.on_controls(show_channels, 1), state, [channels, banner], **latest)
+        filled.success(events.on_controls(show_lab, 1), state, [lab, banner], **hidden)
+        asked = bridge.command(events.on_request(command, len(state), quick=True), state, [*state, banner], **quick)
         inspect_after(asked.success, **line)
-        lab.shuffle(on_request(_shuffle), state, lab, **private)
+        lab.shuffle(events.on_request(_shuffle, 1), state, [lab, banner], **private)
         exported = gr.DownloadButton(visible="hidden", elem_id="attn-download")
-        explorer.export(on_request(export_file), state, exported, **private).success(
+        explorer.export(events.on_request(export_file, 1), state, [exported, banner], **private).success(
             None,
+            exported,
             None,
-            None,
-            js="() => setTimeout(() => document.querySelector('#attn-download').click(), 100)",
+            js="(file) => { if (file) setTimeout(() => document.querySelector('#attn-download').click(), 100) }",
             **quick,
         )
         # The two endpoints for programs; everything else on the page is private.
         button, answer, arrays = gr.Button(visible=False), Numbers(visible=False), gr.File(visible=False)
         row, column = gr.Number(label="row", visible=False), gr.Number(label="column", visible=False)
         given = [parts[name] for name in ARGUMENTS]
-        public = {**turns, "queue": settings.queue and not settings.mcp}
-        button.click(inspect, given, [answer, arrays], api_name="inspect", **public)
-        button.click(query, [row, column, *given], [answer, arrays], api_name="query", **public)
+        public: dict[str, Any] = {"queue": settings.queue and not settings.mcp, "concurrency_limit": None}
+        button.click(in_turn(inspect, turns), given, [answer, arrays], api_name="inspect", **public)
+        button.click(in_turn(query, turns), [row, column, *given], [answer, arrays], api_name="query", **public)
     for event in demo.fns.values():
         if event.api_visibility == "private":
             event.api_name = None  # else Gradio runs it under its name for whoever asks
     # Without api_open=False the REST routes go past the queue, and so past its limits.
-    demo.queue(max_size=settings.max_waiting, api_open=False)
+    demo.queue(api_open=False)
     return demo
 
 
 def _opening(settings: Settings) -> tuple[Controls, ExplorerView | ExplorerNotice, str]:
     """What the page opens with: the settings if they can be had, else the bundled network, else a sentence."""
-    notice = ""
+    sentence = ""
     for wanted in (settings, Settings()):
         try:
             controls = wanted.controls()
             shown = OPENING_VIEW if controls == Settings().controls() else ""
-            return controls, explorer_view(controls, shown), notice
+            return controls, explorer_view(controls, shown), sentence
         except PlainError as error:
-            sentence = error.sentence("en")
-            notice = text("en", "page.fallback.stem", reason=sentence)
-    return controls, ExplorerNotice(sentence), sentence
+            reason = worded(error, "en")
+            sentence = text("en", "page.fallback.stem", reason=reason)
+    return controls, ExplorerNotice(reason), reason
 
 
-def _inspect(progress: gr.Progress = gr.Progress(track_tqdm=True), *values: Any) -> tuple[Any, Any, Any]:  # noqa: B008 - Gradio's way
-    """The map, the address and a notice, while the download bar of a network's weights shows on the page."""
-    controls = Controls.read(values)
-    if controls.weights == "file" and not controls.file:
-        return gr.skip(), gr.skip(), gr.skip()  # it is being chosen
-    with plain_errors(controls.language):
-        shown, notice = show_map(controls)
-        return shown, address_of(controls.checked()), gr.update(value=notice, visible=bool(notice))
+def _show_map(controls: Controls) -> list[Any]:
+    """The map, the address, the photograph where a browser cannot show what was brought, and a notice."""
+    if not controls.photograph:
+        return [*[gr.skip()] * 3, notice(text(controls.language, "page.notice.no_image"))]
+    shown, sentence = show_map(controls)
+    preview = browsers_picture(controls.photograph)
+    return [shown, address_of(controls), preview or gr.skip(), notice(sentence)]
 
 
 def _language(event: gr.EventData) -> str:

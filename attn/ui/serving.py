@@ -1,6 +1,5 @@
 """Where Gradio's own behaviour is bent: turns, limits, and a sentence for what cannot be read, stored or served now."""
 
-import asyncio
 import errno
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 import gradio as gr
 from fastapi import Request, Response
 from fastapi.responses import PlainTextResponse
-from gradio.data_classes import ImageData
+from gradio.data_classes import FileData, ImageData
 from gradio_client.utils import decode_base64_to_binary
 
 from attn.texts import text
@@ -19,9 +18,8 @@ from attn.ui.examples import EXAMPLES, OPENING
 from attn.ui.modules import module_routes
 from attn.ui.preview import PREVIEW_TAGS, preview_routes
 from attn.ui.storage import store
+from attn.ui.wording import as_text, in_short
 
-# Inspections at once: the arrays are shared by the cores already, a second one fills the gaps.
-RUNNING = 2
 LONGEST_SENTENCE = 500
 CSS = (Path(__file__).parent / "page_layout.css").read_text("utf-8")
 # The language of the request that is being answered.
@@ -32,10 +30,10 @@ _request_language: ContextVar[str] = ContextVar("request_language", default="en"
 class Settings:
     """What the page opens with, and how it is served.
 
-    queue: keep visitors' requests in this process's memory, in order, with their place shown. False for one of several
-        processes behind a balancer, where the next request may reach another.
+    queue: keep visitors' requests in this process's memory, in order. False for one of several processes behind a
+        balancer, where the next request may reach another.
     max_waiting: requests that wait at most; whoever comes then is told that the page is busy.
-    mcp: the two endpoints are MCP tools as well. They then take their turns without Gradio's queue, through which
+    mcp: the two endpoints are MCP tools as well. They then go without Gradio's queue, through which
         Gradio's MCP server would get the picture of a map as a path in a text.
     """
 
@@ -83,35 +81,35 @@ class Numbers(gr.JSON):
         return value
 
 
+class WeightsFile(gr.File):
+    """`gr.File` that hands over the path: gr.File refuses by name, as an error, and leaves an empty file behind."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> str | None:
+        """The path of the uploaded file."""
+        return payload.path if isinstance(payload, FileData) else None
+
+
+class PhotographButton(gr.UploadButton):
+    """`gr.UploadButton` that hands over the path: what can be read is for `open_image` to say."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> str | None:
+        """The path of the uploaded file."""
+        return payload.path if isinstance(payload, FileData) else None
+
+
 class Page(gr.Blocks):
-    """`gr.Blocks` that says in a sentence what it cannot read, store or serve now; Gradio says "Error" or less.
-
-    Args:
-        max_waiting: how many of the model's events may wait without the queue.
-    """
-
-    def __init__(self, max_waiting: int, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self._most = RUNNING + max_waiting
-        self._inside = 0
-        self._turns = asyncio.Semaphore(RUNNING)
+    """`gr.Blocks` that says in a sentence what it cannot read or store now; Gradio says "Error" or less."""
 
     async def process_api(self, block_fn: Any, inputs: list[Any], *arguments: Any, **options: Any) -> Any:
-        """Gradio's: one event. Without the queue the model's events still take turns, and only so many may wait."""
+        """Gradio's: one event."""
         # The page's events begin with its language, a program's do not.
         _request_language.set(known_language(inputs[0] if inputs else None))
         try:
-            if block_fn.queue or block_fn.concurrency_id != "model":
-                return await super().process_api(block_fn, inputs, *arguments, **options)
-            if self._inside >= self._most:
-                sentence = text(_request_language.get(), "page.error.busy", waiting=self._inside)
-                raise gr.Error(sentence, print_exception=False)
-            self._inside += 1
-            try:
-                async with self._turns:
-                    return await super().process_api(block_fn, inputs, *arguments, **options)
-            finally:
-                self._inside -= 1
+            return await super().process_api(block_fn, inputs, *arguments, **options)
         except gr.Error:
             raise
         except Exception as error:
@@ -119,15 +117,15 @@ class Page(gr.Blocks):
                 raise gr.Error(sentence, print_exception=False) from error
             raise
 
-    async def preprocess_data(self, *arguments: Any, **options: Any) -> Any:
+    async def preprocess_data(self, block_fn: Any, *arguments: Any, **options: Any) -> Any:
         """Gradio's: the values sent to an event, read by its components."""
         try:
-            return await super().preprocess_data(*arguments, **options)
+            return await super().preprocess_data(block_fn, *arguments, **options)
         except Exception as error:
-            said = error.message if isinstance(error, gr.Error) else ""
-            if not 0 < len(said) <= LONGEST_SENTENCE:
-                said = _storage_sentence(error) or text(_request_language.get(), "page.error.unread")
-            raise gr.Error(said, print_exception=False) from error
+            said = in_short(error.message, LONGEST_SENTENCE) if isinstance(error, gr.Error) else ""
+            said = said or _storage_sentence(error) or text(_request_language.get(), "page.error.unread")
+            # The page shows an error as HTML; programs get it as text.
+            raise gr.Error(said if block_fn.api_name else as_text(said), print_exception=False) from error
 
 
 def launch_options() -> dict[str, Any]:
@@ -145,6 +143,8 @@ def launch_options() -> dict[str, Any]:
             "middleware": [PREVIEW_TAGS],
             "exception_handlers": {OSError: _unstored},
         },
+        # As many events as may wait for their turns; what is computed at once is theirs to say.
+        "max_threads": 400,
         "run_history": False,
         "enable_monitoring": False,
         "state_session_capacity": 200,

@@ -1,7 +1,9 @@
 """What Gradio's own components say: labels, tables and errors, in the language of whoever reads them."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from functools import partial
 from typing import Any
 
@@ -15,26 +17,52 @@ from attn.stems import DETAILS, STEMS
 from attn.texts import text
 from attn.ui.panels.lab.panel import formulas, statements
 
+# Values of errors that are the page's own and may be longer than what a visitor sent.
+_OWN = ("allowed", "formats", "folder", "path")
+# What Markdown or HTML could take for markup.
+_MARKUP = re.compile(r"[^\w\s.,:;?%/×…–—“”‘’·()（）。，：；、]")
 
-def in_short(value: object) -> str:
-    """What was sent, at a length that fits a sentence."""
+
+def in_short(value: object, length: int = 60) -> str:
+    """What was sent, on one line and at a length that fits a sentence."""
     try:
         shown = value if isinstance(value, str) else repr(value)
     except ValueError:  # Python does not write down integers of more than 4300 digits
         return "a number of thousands of digits"
-    return shown if len(shown) <= 60 else f"{shown[:59]}…"
+    shown = "".join(letter if letter.isprintable() else " " for letter in shown[: length + 1])
+    return shown if len(shown) <= length else f"{shown[: length - 1]}…"
+
+
+def as_text(sentence: str) -> str:
+    """The sentence for where Gradio takes Markdown or HTML: nothing in it is ever markup."""
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", sentence)
+
+
+def worded(error: PlainError, language: str) -> str:
+    """The error in ``language``, with what came from a visitor cut to `in_short`'s length."""
+    short = copy(error)
+    short.values = {
+        name: in_short(value) if isinstance(value, str) and name not in _OWN else value
+        for name, value in error.values.items()
+    }
+    return short.sentence(language)
+
+
+def notice(sentence: str) -> Any:
+    """What the banner is set to: a sentence that stays until the next map, or nothing."""
+    return gr.update(value=as_text(sentence), visible=bool(sentence))
 
 
 @contextmanager
 def plain_errors(language: str) -> Iterator[None]:
-    """Turn what a person can mend into a sentence on the page; what was shown before stays.
+    """What a person can mend as a `gr.Error` for programs, which get it as plain text.
 
     Anything else is a bug: Gradio logs it with its traceback and shows no more than "Error".
     """
     try:
         yield
     except PlainError as error:
-        raise gr.Error(error.sentence(language), print_exception=False) from None
+        raise gr.Error(worded(error, language), print_exception=False) from None
 
 
 def labels(language: str) -> dict[str, dict[str, Any]]:

@@ -20,6 +20,7 @@ from tests.conftest import quiet
 pytestmark = pytest.mark.browser
 
 LION, CHEETAH = get_image("lion.jpg"), get_image("cheetah.jpg")
+NOTICE = ".attn-banner"
 READY = ".attn-explorer[data-state=ready]"
 
 
@@ -109,14 +110,83 @@ def test_a_broken_file_is_a_sentence_and_nothing_is_lost(page: Any) -> None:
     before = number(page, "perplexity")
     broken = {"name": "holiday.jpg", "mimeType": "image/jpeg", "buffer": b"\xff\xd8\xff\xe0 not really a photograph"}
     page.locator("input[type=file]").first.set_input_files(broken)
-    toast = page.locator(".toast-body, [data-testid=toast-body]").first
-    toast.wait_for(timeout=60_000)
-    assert "picture" in toast.inner_text()
-    assert "Traceback" not in toast.inner_text()
+    page.locator(NOTICE, has_text="picture").first.wait_for(timeout=60_000)
+    assert "Traceback" not in page.locator(NOTICE).first.inner_text()
+    assert page.locator(".toast-body").count() == 0
     assert page.locator(READY).count() == 1
     hover(page, 4, 5)
     hover(page, 4, 4)
     assert number(page, "perplexity") == before
+
+
+def test_what_is_not_chosen_yet_is_a_notice_and_no_error(page: Any) -> None:
+    choose_weights(page, "file")
+    page.locator(NOTICE, has_text="choose a .safetensors file").first.wait_for(timeout=60_000)
+    page.get_by_label(text("en", "page.weights.trained"), exact=True).check()
+    page.locator(NOTICE, has_text="choose a .safetensors file").first.wait_for(state="hidden", timeout=60_000)
+    page.locator("button[aria-label='Remove Image']").first.click()
+    page.locator(NOTICE, has_text="No photograph is chosen").first.wait_for(timeout=60_000)
+    assert page.locator(READY).count() == 1
+    assert page.locator(".toast-body").count() == 0
+
+
+def test_no_photograph_is_lost_behind_one_that_cannot_be_read(page: Any) -> None:
+    broken = {"name": "bad.jpg", "mimeType": "image/jpeg", "buffer": b"\xff\xd8\xff\xe0 not really a photograph"}
+    for number, size in enumerate([(320, 160), (160, 320)] * 3):
+        picture = io.BytesIO()
+        Image.new("RGB", size, (40 * number, 90, 90)).save(picture, "PNG")
+        good = {"name": f"{number}.png", "mimeType": "image/png", "buffer": picture.getvalue()}
+        page.locator("input[type=file]").first.set_input_files(broken)
+        page.locator("input[type=file]").first.set_input_files(good)
+        rows = size[1] // 8
+        page.wait_for_selector(f"{READY}[data-rows='{rows}'][data-cols='{60 - rows}']", timeout=60_000)
+
+
+def test_a_picture_that_browsers_do_not_show_is_shown_as_the_server_read_it(page: Any) -> None:
+    picture = io.BytesIO()
+    Image.effect_noise((320, 160), 60).convert("RGB").save(picture, "TIFF")
+    page.locator("input[type=file]").first.set_input_files(
+        {"name": "scan.tif", "mimeType": "image/tiff", "buffer": picture.getvalue()}
+    )
+    page.wait_for_selector(f"{READY}[data-rows='20'][data-cols='40']", timeout=60_000)
+    page.wait_for_function("() => document.querySelector('#photograph img')?.naturalWidth === 320")
+
+
+def test_a_photograph_dropped_anywhere_is_taken(page: Any) -> None:
+    handled = page.evaluate(
+        """async () => {
+          const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 160 });
+          const blob = await new Promise((done) => canvas.toBlob(done, 'image/png'));
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File([blob], 'dropped.png', { type: 'image/png' }));
+          const drop = new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer });
+          document.querySelector('#explorer .ax-stage canvas').dispatchEvent(drop);
+          return drop.defaultPrevented;
+        }"""
+    )
+    assert handled
+    page.wait_for_selector(f"{READY}[data-rows='20'][data-cols='40']", timeout=60_000)
+
+
+def test_what_is_chosen_shows_under_forced_colours(app_url: str, open_page: Callable[..., Any]) -> None:
+    page = ready(open_page(app_url, forced_colors="active"))
+    # Drawn by the browser itself: Gradio's background, its only mark of what is chosen, is taken away there.
+    for mark in ("input[type=radio][value=trained]", "input[type=radio][value=random]", "input[type=checkbox]"):
+        assert page.locator(mark).first.evaluate("(input) => getComputedStyle(input).appearance") == "auto"
+
+
+def test_on_plain_http_only_sources_that_work_are_offered(app_url: str, chromium: Any) -> None:
+    port = app_url.rsplit(":", 1)[1]
+    context = chromium.new_context()
+    page = context.new_page()
+    # Not a secure context: the address is no loopback's name, though it is one.
+    page.add_init_script("Object.defineProperty(window, 'isSecureContext', { value: false })")
+    page.goto(f"http://127.0.0.1:{port}")
+    page.wait_for_selector(READY, timeout=60_000)
+    for source in ("Paste from clipboard", "Capture from camera"):
+        button = page.locator(f"#photograph button[aria-label='{source}']").first
+        assert button.evaluate("(button) => getComputedStyle(button).display") == "none"
+    context.close()
 
 
 def test_your_own_photograph(page: Any) -> None:
@@ -218,5 +288,5 @@ def test_values_are_never_templates(page: Any) -> None:
         choose_weights(page, "file")
     assert page.locator(".toast-body, [data-testid=toast-body]").count() == 0  # choosing is no error
     chooser.value.set_files(broken)
-    page.locator(".toast-body, [data-testid=toast-body]").first.wait_for(timeout=60_000)
+    page.locator(NOTICE, has_text="safetensors").first.wait_for(timeout=60_000)
     assert page.evaluate("window.hacked") is None

@@ -3,6 +3,7 @@
 import { asked, forgotten, link, onAsked, remember } from '../../web/address.js';
 import { emit, latest, on, onSpoken } from '../../web/services.js';
 import { fillTexts, language, loadTexts, t } from '../../web/texts.js';
+import { hideSources, takeDrops } from './photograph.js';
 
 export async function mount(element, host) {
   await loadTexts('page', 'window');
@@ -158,6 +159,8 @@ export async function mount(element, host) {
   if (host.value?.photograph !== opening.photograph) shown(); // a link was answered before this script came
   place = latest('attn:place')?.place ?? null;
   fillBench();
+  hideSources();
+  takeDrops();
   speak();
   document.documentElement.lang = t('language.tag');
 }

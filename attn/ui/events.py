@@ -1,0 +1,69 @@
+"""How an event of the page is answered: in its turn, and in words where it cannot be.
+
+What is known to happen, such as nothing chosen yet, a picture that cannot be read or a busy server, is an answer with a
+notice that stays. An error would make Gradio's page forget the event that waits behind it, and with it a photograph.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+
+from attn.errors import PlainError
+from attn.ui.controls import CONTROLS, Controls
+from attn.ui.turns import Turns
+from attn.ui.wording import notice, worded
+
+
+class Events:
+    """Answers to the events whose inputs are `CONTROLS` and whose last output is the banner for notices.
+
+    A function gets the controls, checked, and gives the values of ``outputs`` components, or those and a notice.
+    """
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+
+    def on_controls(self, function: Callable[[Controls], Any], outputs: int) -> Callable[..., Any]:
+        """``function`` as an answer; the download of a network's weights shows as a bar on the page."""
+
+        async def answer(
+            request: gr.Request,
+            progress: gr.Progress = gr.Progress(track_tqdm=True),  # noqa: B008 - Gradio's way
+            *values: Any,
+        ) -> list[Any]:
+            return await self._answer(function, (), values, outputs, request)
+
+        return answer
+
+    def on_request(
+        self, function: Callable[[Mapping[str, Any], Controls], Any], outputs: int, *, quick: bool = False
+    ) -> Callable[..., Any]:
+        """The same where the page's script sends a record of its own; what is ``quick`` takes no turn."""
+
+        async def answer(request: gr.Request, event: gr.EventData, *values: Any) -> list[Any]:
+            asked = event._data if isinstance(event._data, dict) else {}
+            return await self._answer(function, (asked,), values, outputs, None if quick else request)
+
+        return answer
+
+    async def _answer(
+        self,
+        function: Callable[..., Any],
+        asked: tuple[Mapping[str, Any], ...],
+        values: Sequence[Any],
+        outputs: int,
+        request: gr.Request | None,
+    ) -> list[Any]:
+        controls = Controls.read(values[: len(CONTROLS)])
+        try:
+            checked = controls.checked()
+            if request is None:
+                answer = function(*asked, checked)
+            else:
+                session = request.session_hash
+                answer = await self._turns.run(function, *asked, checked, session=session, large=checked.large)
+        except PlainError as error:
+            return [*[gr.skip()] * outputs, notice(worded(error, controls.language))]
+        answers = list(answer) if isinstance(answer, tuple | list) else [answer]
+        return answers if len(answers) > outputs else [*answers, gr.skip()]
