@@ -1,5 +1,6 @@
 // Small reactive helpers: pieces of a panel say what they depend on, and are written anew when it changes.
 import { rich } from './rich.js';
+import { pause } from './slices.js';
 
 const DRAWING_MS = 24;
 
@@ -33,7 +34,9 @@ export function reactive() {
     cancelAnimationFrame(frame);
     const due = pieces.filter(({ on }) => changed.has('all') || on.some((name) => changed.has(name)));
     changed.clear();
+    const since = performance.now();
     for (const { write } of due) write?.();
+    if (performance.now() - since > DRAWING_MS) await pause(); // a whole panel's words are a task of their own
     const pictures = due.filter((piece) => piece.picture);
     pictures.forEach((piece) => waiting.add(piece.picture));
     await drawn();

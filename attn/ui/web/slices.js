@@ -16,8 +16,8 @@ export async function inSlices(steps, { milliseconds = 8, progress, signal } = {
   }
 }
 
-// A message is answered sooner than a timer, which browsers hold back.
-function pause() {
+/** Lets what waits have its turn. A message is answered sooner than a timer, which browsers hold back. */
+export function pause() {
   return new Promise((done) => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {

@@ -11,6 +11,7 @@ import { greyOf } from '../../web/picture.js';
 import { h } from '../../web/reactive.js';
 import { rich } from '../../web/rich.js';
 import { latest, on, onSpoken } from '../../web/services.js';
+import { pause } from '../../web/slices.js';
 import { sortedOrder } from '../../web/statistics.js';
 import { loadTexts, t as text } from '../../web/texts.js';
 import { onLooks } from '../../web/theme.js';
@@ -38,6 +39,7 @@ export async function mount(element, host) {
   const checkStale = markStale(root, () => panel.key);
   const say = (key) => root.replaceChildren(h('p', { class: 'note' }, t(key)));
   let turn = 0;
+  let builds = 0;
 
   async function load() {
     const mine = ++turn;
@@ -58,7 +60,7 @@ export async function mount(element, host) {
       panel.model = channelsModel(value.facts, arrays, logitsFrom(logits));
       panel.photo = { image, grey: greyOf(image) };
       choose(panel);
-      await build();
+      await build({ sliced: true });
       if (mine === turn) root.dataset.state = 'ready';
     } catch (error) {
       if (mine !== turn) return;
@@ -68,10 +70,18 @@ export async function mount(element, host) {
     }
   }
 
-  async function build() {
+  // What arrives is built a section a task: all together they would hold the page up while it opens.
+  async function build({ sliced = false } = {}) {
+    const mine = ++builds;
     panel.live.clear();
+    const made = [];
+    for (const section of SECTIONS) {
+      made.push(section(panel));
+      if (sliced) await pause();
+      if (mine !== builds) return;
+    }
     root.lang = text('language.tag');
-    root.replaceChildren(...sections(panel));
+    root.replaceChildren(...made);
     checkStale();
     panel.live.update('all');
     await panel.live.flush();
@@ -113,26 +123,26 @@ function choose({ model, state, root }) {
   Object.assign(root.dataset, { row, col, channel: state.channel, columns: state.columns.join(' ') });
 }
 
-function sections(panel) {
-  const { live, model, state } = panel;
-  return [
-    h('section', {}, h('h2', {}, b('columns')), leadOf(panel),
-      h('div', { class: 'controls' }, channelStepper(panel)), columns(panel)),
-    colours(panel),
-    buys(panel),
-    h('section', {}, h('h2', {}, t('statistics')),
-      h('div', { class: 'controls' }, subjectChoice(panel)),
-      h('p', { class: 'note' }, rich(t('trap'))),
-      h('div', { class: 'statistics' },
-        h('div', { class: 'side' }, movers(panel, 'raised'), movers(panel, 'lowered'), statisticsFigure(panel)),
-        channelTable(panel))),
-    h('section', {}, h('h2', {}, live.live(['channel'], () => t('chosen', { channel: state.channel }), 'span')),
-      h('div', { class: 'controls' }, channelStepper(panel), subjectChoice(panel)), pooledNote(model),
-      chosenChannel(panel)),
-    correlations(panel),
-    costs(panel),
-  ];
-}
+const SECTIONS = [
+  (panel) => h('section', {}, h('h2', {}, b('columns')), leadOf(panel),
+    h('div', { class: 'controls' }, channelStepper(panel)), columns(panel)),
+  colours,
+  buys,
+  (panel) => h('section', {}, h('h2', {}, t('statistics')),
+    h('div', { class: 'controls' }, subjectChoice(panel)),
+    h('p', { class: 'note' }, rich(t('trap'))),
+    h('div', { class: 'statistics' },
+      h('div', { class: 'side' }, movers(panel, 'raised'), movers(panel, 'lowered'), statisticsFigure(panel)),
+      channelTable(panel))),
+  (panel) => h('section', {}, chosenHeading(panel),
+    h('div', { class: 'controls' }, channelStepper(panel), subjectChoice(panel)),
+    pooledNote(panel.model), chosenChannel(panel)),
+  correlations,
+  costs,
+];
+
+const chosenHeading = ({ live, state }) =>
+  h('h2', {}, live.live(['channel'], () => t('chosen', { channel: state.channel }), 'span'));
 
 function leadOf({ model: { facts, mechanisms } }) {
   const [rows, cols] = facts.grid;
