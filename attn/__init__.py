@@ -12,6 +12,7 @@ from attn.mechanisms import (
     SqueezeExcite,
     TransposedAttnBlock,
 )
+from attn.notebook import show
 from attn.stems import ResNetStem
 
 __version__ = "0.1.0"
@@ -30,4 +31,5 @@ __all__ = [
     "ResNetStem",
     "SqueezeExcite",
     "TransposedAttnBlock",
+    "show",
 ]

@@ -1,4 +1,4 @@
-"""The command: ``attention-window`` starts the page, ``attention-window photo.jpg -o map.png`` writes a file.
+"""The command: ``attention-window`` starts the page, ``attention-window photo.jpg -o photo.html`` writes a file.
 
 `app.py` starts the same page from a checkout. The page, and Gradio with it, is imported only where it is started.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "See where attention looks, and which channels it weighs."
 FIGURES = (".png", ".svg", ".pdf")
-OUTPUTS = (*FIGURES, ".npz", ".csv")
+OUTPUTS = (".html", *FIGURES, ".npz", ".csv")
 # Flags of one kind of use, by their names in the parsed arguments: the other kind refuses them.
 _OF_A_FILE = ("output", "weights", "seed", "file", "file_block")
 _OF_THE_PAGE = ("host", "port", "max_waiting", "replica", "mcp")
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = _parser(photographs=True)
     args = parser.parse_args(arguments)
     if args.photograph is None:
-        _refuse(parser, args, _OF_A_FILE, "needs a photograph: attention-window photo.jpg -o map.png")
+        _refuse(parser, args, _OF_A_FILE, "needs a photograph: attention-window photo.jpg -o photo.html")
         settings, where = _settings(parser, args)
         launch(build(settings), settings, where)
         return
@@ -85,14 +85,18 @@ def write_file(args: argparse.Namespace) -> Path:
         raise ValueError(f"expected an output of {', '.join(OUTPUTS)}, got {output.name!r}")
     options = _given(args, "stem", "stage", "weights", "seed", "file", "file_block")
     inspection = Inspector(**options).inspect(args.photograph, **_given(args, "longest_side"))
-    output.write_bytes(_contents(inspection, output.suffix.lower()))
+    output.write_bytes(_contents(inspection, output))
     return output
 
 
-def _contents(inspection: Inspection, suffix: str) -> bytes:
+def _contents(inspection: Inspection, output: Path) -> bytes:
+    from attn.figures.document import document
     from attn.figures.export import npz_bytes, query_csv, view_figure
     from attn.figures.render import figure_bytes
 
+    suffix = output.suffix.lower()
+    if suffix == ".html":
+        return document(inspection, title=output.stem).encode()
     if suffix in FIGURES:
         return figure_bytes(view_figure(inspection), suffix.removeprefix("."))
     return npz_bytes(inspection) if suffix == ".npz" else query_csv(inspection).encode()

@@ -1,5 +1,6 @@
 """The command: the page's flags, and files of one photograph."""
 
+import contextlib
 import subprocess
 import sys
 import zipfile
@@ -13,6 +14,7 @@ from safetensors.torch import save_file
 
 from attn import Inspector, __version__
 from attn.command import main, parse_settings
+from attn.figures.document import document
 from attn.stems import STEMS
 from tests.conftest import ROOT
 from tests.corpus import block_tensors
@@ -43,6 +45,9 @@ def test_a_photograph_becomes_the_file_that_is_asked_for(tmp_path: Path, capsys:
         main([str(CHEETAH), "-o", str(output), "--longest-side", "128", "--weights", "similarity"])
         assert capsys.readouterr().out.strip() == str(output)
     expected = Inspector(weights="similarity").inspect(CHEETAH, longest_side=128)
+    with contextlib.chdir(tmp_path):
+        main([str(CHEETAH), "--longest-side", "128", "--weights", "similarity"])
+    assert (tmp_path / "cheetah.html").read_text("utf-8") == document(expected, title="cheetah")
     with Image.open(tmp_path / "map.png") as figure:
         assert figure.width > figure.height
     assert len((tmp_path / "numbers.csv").read_text().splitlines()) == 1 + len(expected.queries)

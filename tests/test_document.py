@@ -20,6 +20,8 @@ from attn.checkpoints import WeightsInfo
 from attn.figures.compact import decode_compact
 from attn.figures.document import document, frame
 from attn.texts import LANGUAGES, text
+from attn.ui.answers import export_file
+from attn.ui.serving import Settings
 
 LION = get_image("lion.jpg")
 
@@ -81,8 +83,10 @@ def test_nothing_is_outside(page: str) -> None:
     for _, attributes in reader.elements:
         for name in ("src", "href"):
             assert attributes.get(name, "data:").startswith("data:")  # type: ignore[union-attr]
-    modules = reader.held("importmap")["imports"]
-    code = "\n".join([*modules.values(), reader.scripts[-1]])
+    (packed,) = (said for said in reader.scripts if said.startswith("H4sI"))
+    inside = json.loads(gzip.decompress(base64.b64decode(packed)))
+    modules = inside["modules"]
+    code = "\n".join([*modules.values(), inside["main"]])
     assert not re.search(r"""from '\.|import '\.|import\(""", code)
     wanted = set(re.findall(r"""from '(attn/[^']+)'""", code))
     assert wanted == set(modules)
@@ -131,3 +135,13 @@ def test_an_inspection_saves_itself_and_shows_itself_in_a_notebook(inspection: I
     assert only[1]["srcdoc"] == document(inspection)
     assert only[1]["sandbox"] == "allow-scripts allow-downloads"
     assert html.unescape(inspection._repr_html_()).count("<iframe") == 1
+
+
+def test_the_page_saves_it_as_it_is_shown() -> None:
+    controls = replace(Settings().controls(), language="zh", detail="coarse")
+    saved = Path(export_file({"kind": "html", "view": "q6.9~p3.4", "pins": [[3, 4]], "cell": [6, 9]}, controls))
+    page = saved.read_text("utf-8")
+    assert saved.name == "attention.html"
+    assert '<html lang="zh">' in page
+    assert "<title>lion</title>" in page
+    assert Reader(page).held("application/json")["values"]["explorer"]["view"] == "q6.9~p3.4"

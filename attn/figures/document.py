@@ -1,12 +1,14 @@
 """One file, alive: the window on one photograph as an HTML document that asks nothing of any server.
 
 It opens from a disk, in a course page's frame, in a notebook. Inside are the page's own modules (`ui/web` and
-`ui/panels`), under an import map of ``data:`` addresses, the texts of every language, the photograph, and the arrays.
+`ui/panels`), compressed, which a few lines of JavaScript put under an import map of ``data:`` addresses; the texts of
+every language; the photograph; and the arrays.
 """
 
 from __future__ import annotations
 
 import base64
+import gzip
 import html
 import io
 import json
@@ -30,7 +32,6 @@ PACKAGE = Path(__file__).parent.parent
 SHELL = "ui/document/index.js"
 FRAME_HEIGHT_PX = 760
 _IMPORT = re.compile(r"""^((?:import|export)\b[^;]*?from |import )'(\.[^']+)'""", re.MULTILINE)
-_COMMENTS = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*)\n", re.MULTILINE)
 
 
 def document(inspection: Inspection, *, title: str = "", language: str | None = None, view: str = "") -> str:
@@ -57,8 +58,10 @@ def document(inspection: Inspection, *, title: str = "", language: str | None = 
         "photograph": _photograph(inspection),
         "values": values,
     }
-    addresses = {"imports": {f"attn/{name}": _address(code) for name, code in modules.items()}}
-    imports = "".join(f"import {{ mount as {name} }} from 'attn/{main}';\n" for name, main in mains.items())
+    imports = [f"import {{ mount as {name} }} from 'attn/{main}';" for name, main in mains.items()]
+    imports += [f"import {{ openDocument }} from 'attn/{SHELL}';", f"openDocument({{ {', '.join(values)} }});"]
+    code = {"modules": {f"attn/{name}": text for name, text in modules.items()}, "main": "\n".join(imports)}
+    packed = gzip.compress(json.dumps(code, ensure_ascii=False).encode(), mtime=0)
     title = title or "Attention window"
     return f"""<!DOCTYPE html>
 <html lang="{language or "en"}">
@@ -73,7 +76,6 @@ def document(inspection: Inspection, *, title: str = "", language: str | None = 
 <script>
 document.documentElement.classList.toggle('dark', matchMedia('(prefers-color-scheme: dark)').matches);
 </script>
-<script type="importmap">{_script(json.dumps(addresses))}</script>
 </head>
 <body>
 <header class="attn-document-head"><h1>{html.escape(title)}</h1><p>{html.escape(_setting(inspection))}</p>
@@ -83,10 +85,9 @@ document.documentElement.classList.toggle('dark', matchMedia('(prefers-color-sch
 {markup}
 </main>
 <script type="application/json" id="attn-held">{_script(json.dumps(held, ensure_ascii=False))}</script>
-<script type="module">
-import {{ openDocument }} from 'attn/{SHELL}';
-{imports}openDocument({{ {", ".join(values)} }});
-</script>
+<script type="text/plain" id="attn-code">{base64.b64encode(packed).decode()}</script>
+<script>
+{_read("ui/document/start.js")}</script>
 </body>
 </html>
 """
@@ -147,13 +148,6 @@ def _script(text: str) -> str:
     return text.replace("<", "\\u003c")
 
 
-def _address(code: str) -> str:
-    """A module as an address; only what would not survive in one is escaped, so that it stays small."""
-    for character in "%#\t\n\r":
-        code = code.replace(character, f"%{ord(character):02X}")
-    return f"data:text/javascript;charset=utf-8,{code}"
-
-
 def _modules(mains: Iterable[str]) -> dict[str, str]:
     """Path in the package → code, of these modules and all that they import, each under the name of the import map."""
     found: dict[str, str] = {}
@@ -163,7 +157,7 @@ def _modules(mains: Iterable[str]) -> dict[str, str]:
         if name in found:
             continue
         folder = PurePosixPath(name).parent
-        code = _COMMENTS.sub("", _read(name))
+        code = _read(name)
         waiting += [_joined(folder, relative) for _, relative in _IMPORT.findall(code)]
         found[name] = _IMPORT.sub(lambda m, at=folder: f"{m[1]}'attn/{_joined(at, m[2])}'", code)  # type: ignore[misc]
     return dict(sorted(found.items()))

@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from attn.checkpoints import WeightsInfo
+from attn.figures.document import document
 from attn.figures.export import MapView, npz_bytes, query_csv, snippet, view_figure
 from attn.figures.render import figure_bytes
 from attn.images import open_image
@@ -26,7 +27,7 @@ from attn.ui.storage import store
 from attn.ui.wording import in_short, shapes_table
 
 FIGURES = {"figure-png": "png", "figure-svg": "svg", "figure-pdf": "pdf"}
-EXPORTS = (*FIGURES, "arrays", "metrics", "snippet")
+EXPORTS = (*FIGURES, "html", "arrays", "metrics", "snippet")
 BROWSERS_FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "AVIF", "ICO")
 PREVIEW_SIDE = 2048
 
@@ -150,6 +151,10 @@ def export_file(asked: Mapping[str, Any], controls: Controls) -> str:
         extension = FIGURES[kind]
         figure = view_figure(inspection, shown, language=controls.language)
         return store(figure_bytes(figure, extension), f"attention.{extension}")
+    if kind == "html":
+        name, view = Path(controls.photograph or "").stem, asked.get("view")
+        page = document(inspection, title=name, language=controls.language, view=view if isinstance(view, str) else "")
+        return store(page.encode(), "attention.html")
     if kind == "arrays":
         return store(npz_bytes(inspection, temperature=shown.temperature), "attention.npz")
     if kind == "metrics":

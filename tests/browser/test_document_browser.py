@@ -13,6 +13,7 @@ from PIL import Image
 
 from attn import Inspection, Inspector
 from attn.figures.document import document, frame
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.browser
 
@@ -127,6 +128,28 @@ def test_two_in_one_page_do_not_disturb_each_other(
     assert frames[1].locator(".attn-explorer").get_attribute("data-row") == moved[1]
     assert page.locator("html").get_attribute("class") is None
     assert page.evaluate("() => window.attn") is None
+
+
+def test_a_notebook_shows_windows_that_do_not_disturb_each_other(open_page: Callable[..., Any], tmp_path: Path) -> None:
+    nbconvert, nbformat = pytest.importorskip("nbconvert"), pytest.importorskip("nbformat")
+    pytest.importorskip("ipykernel")
+    notebook = nbformat.read(ROOT / "examples/attention_window.ipynb", as_version=4)
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(f"import sys; sys.path.insert(0, {str(ROOT)!r})"))
+    nbconvert.preprocessors.ExecutePreprocessor(timeout=300).preprocess(notebook, {"metadata": {"path": str(tmp_path)}})
+    assert (tmp_path / "hopper.html").stat().st_size > 1e5
+    (said,) = (each for cell in notebook.cells for each in cell.get("outputs", []) if each.output_type == "stream")
+    assert said.text.startswith("Inspection(photograph ")
+    exported, _ = nbconvert.HTMLExporter().from_notebook_node(notebook)
+    (tmp_path / "notebook.html").write_text(exported, "utf-8")
+    page = open_page(f"file://{tmp_path / 'notebook.html'}", offline=True)
+    windows = [each for each in page.frames[1:] if each.url == "about:srcdoc"]
+    assert len(windows) == 2
+    for each in windows:
+        each.wait_for_selector(READY)
+    before = windows[1].locator(".attn-explorer").get_attribute("data-row")
+    windows[0].locator(".ax-stage canvas").hover(position={"x": 5, "y": 5})
+    windows[0].wait_for_selector('.attn-explorer[data-row="0"]')
+    assert windows[1].locator(".attn-explorer").get_attribute("data-row") == before != "0"
 
 
 def test_it_is_accessible(page: Any) -> None:
