@@ -66,6 +66,13 @@ def test_query_gives_one_row(client: Client) -> None:
         assert opened.size == (width * 8, height * 8)
 
 
+def test_a_program_may_name_any_stage(client: Client) -> None:
+    """The page offers only what its network has; whether a program's network has it is for the controls to say."""
+    stages = client.view_api(return_format="dict")["named_endpoints"]["/query"]["parameters"]
+    (stage,) = (each for each in stages if each["parameter_name"] == "stage")
+    assert stage["type"]["enum"] == ["stem", "layer1", "layer2", "layer3", "layer4"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -32,7 +32,7 @@ from attn.ui.panels.page.panel import Bridge
 from attn.ui.panels.story.panel import Story
 from attn.ui.panels.text_lane.panel import TextLane
 from attn.ui.panels.transposition.panel import Transposition
-from attn.ui.serving import Numbers, Page, Photograph, PhotographButton, Settings, WeightsFile
+from attn.ui.serving import Numbers, Page, Photograph, PhotographButton, Settings, Stage, WeightsFile
 from attn.ui.turns import Turns
 from attn.ui.wording import as_text, labels, notice, worded
 
@@ -67,7 +67,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
                         file_types=[".safetensors"], visible="hidden", height=120, elem_id="attn-file", **said["file"]
                     )
                     stem = gr.Dropdown(value=controls.stem, **said["stem"])
-                    stage = gr.Radio(stages_of(controls.stem), value=controls.stage, **said["stage"])
+                    stage = Stage(stages_of(controls.stem), value=controls.stage, **said["stage"])
                     detail = gr.Radio(value=controls.detail, **said["detail"])
                     longest_side = gr.Slider(
                         MIN_SIDE, MAX_SIDE, value=controls.longest_side, step=16, **said["longest_side"]

@@ -12,6 +12,7 @@ from fastapi.responses import PlainTextResponse
 from gradio.data_classes import FileData, ImageData
 from gradio_client.utils import decode_base64_to_binary
 
+from attn.stems import STAGES
 from attn.texts import text
 from attn.ui.controls import Controls, known_language
 from attn.ui.examples import EXAMPLES, OPENING
@@ -99,6 +100,20 @@ class PhotographButton(gr.UploadButton):
     def preprocess(self, payload: Any) -> str | None:
         """The path of the uploaded file."""
         return payload.path if isinstance(payload, FileData) else None
+
+
+class Stage(gr.Radio):
+    """`gr.Radio` whose choices follow the network; a program may name any stage, which `Controls` checks."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        """The value as it was sent."""
+        return payload
+
+    def api_info(self) -> dict[str, Any]:
+        """All stages there are, whatever the network on the page."""
+        return {"enum": list(STAGES), "title": "Stage", "type": "string"}
 
 
 class Page(gr.Blocks):
