@@ -40,7 +40,10 @@ export async function mount(element, host) {
     show(PLACES.includes(place) ? place : PLACES[0]);
   }
 
-  root.querySelector('.attn-story-start').addEventListener('click', () => emit('attn:story', { step: 1 }));
+  root.querySelector('.attn-story-start').addEventListener('click', () => {
+    if (page.dataset.place !== PLACES[0]) go(PLACES[0]);
+    emit('attn:story', { step: 1 });
+  });
   root.querySelector('.attn-skip').addEventListener('click', (event) => {
     event.preventDefault();
     go('see');
