@@ -252,7 +252,8 @@ def test_a_folder_becomes_parquet_and_a_second_run_adds_what_is_new(folder: Path
     expected = batch.row_of(Inspector(**OPTIONS).inspect(folder / "deeper" / "2.PNG", 64))
     assert table.loc["deeper/2.PNG", "perplexity"] == pytest.approx(expected["perplexity"], rel=1e-4)
     assert "picture" in table.loc["broken.jpg", "error"]
-    assert table.loc[r"caf\xe9.png", "entropy"] == table.loc["also.avif", "entropy"]
+    for name in (r"caf\xe9.png", "also.avif"):
+        assert 0 < table.loc[name, "entropy"] < 1
     Image.new("RGB", (64, 48), "teal").save(folder / "new.png")
     second = subprocess.run(command(folder, out), cwd=ROOT, capture_output=True, text=True, check=True)
     assert second.stdout.splitlines()[-1] == f"1 photographs measured; 9 in {out}"
