@@ -10,7 +10,9 @@ import contextlib
 import ctypes
 import importlib.util
 import os
+import socket
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,8 +127,8 @@ def _parser(*, photographs: bool) -> argparse.ArgumentParser:
     parser.add_argument("--longest-side", type=int, help="pixels the photograph is scaled to")
     page = parser.add_argument_group("the page")
     page.add_argument("--host", help="address to listen on (default: GRADIO_SERVER_NAME, else this machine only)")
-    page.add_argument("--port", type=int, help="port (default: GRADIO_SERVER_PORT, else the first free from 7860)")
-    page.add_argument("--max-waiting", type=int, help="requests that may wait before others are refused")
+    page.add_argument("--port", type=_port, help="port (default: GRADIO_SERVER_PORT, else the first free from 7860)")
+    page.add_argument("--max-waiting", type=_waiting, help="requests that may wait before others are refused")
     page.add_argument(
         "--replica",
         action="store_true",
@@ -142,6 +144,10 @@ def _parser(*, photographs: bool) -> argparse.ArgumentParser:
 
 def _settings(parser: argparse.ArgumentParser, args: argparse.Namespace) -> tuple[Settings, argparse.Namespace]:
     _prepare()
+    where = argparse.Namespace(host=getattr(args, "host", None), port=getattr(args, "port", None))
+    for reason in (_unwritable(), _unreachable(where)):
+        if reason:
+            parser.exit(1, f"{parser.prog}: {reason}\n")
     from attn.ui.serving import Settings
 
     mcp = getattr(args, "mcp", os.environ.get("GRADIO_MCP_SERVER", "").lower() == "true")
@@ -153,7 +159,52 @@ def _settings(parser: argparse.ArgumentParser, args: argparse.Namespace) -> tupl
         settings.controls()
     except ValueError as error:
         parser.error(str(error))
-    return settings, argparse.Namespace(host=getattr(args, "host", None), port=getattr(args, "port", None))
+    return settings, where
+
+
+def _port(value: str) -> int:
+    port = int(value)
+    if not 1 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"expected 1 to 65535, got {port}")
+    return port
+
+
+def _waiting(value: str) -> int:
+    waiting = int(value)
+    if not 1 <= waiting <= 300:
+        raise argparse.ArgumentTypeError(f"expected 1 to 300, got {waiting}")
+    return waiting
+
+
+def _unwritable() -> str:
+    """Why files cannot be stored where Gradio stores them; "" where they can."""
+    folder = Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return (
+            f"files cannot be stored in {folder} ({error.strerror}): set GRADIO_TEMP_DIR to a folder of your own, "
+            "or free space."
+        )
+
+
+def _unreachable(where: argparse.Namespace) -> str:
+    """Why the page cannot listen where it was asked to; "" where it can. Gradio would take the next free port."""
+    host = where.host or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
+    port = where.port or os.environ.get("GRADIO_SERVER_PORT") or 0
+    try:
+        if not 0 <= int(port) <= 65535:
+            raise ValueError("ports end at 65535")
+        family, kind, protocol, _, address = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, ValueError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        return f"the page cannot listen on {host}, port {port} ({reason}): choose another with --host and --port."
+    return ""
 
 
 def _prepare() -> None:

@@ -1,6 +1,7 @@
 """The command: the page's flags, and files of one photograph."""
 
 import contextlib
+import socket
 import subprocess
 import sys
 import zipfile
@@ -99,3 +100,54 @@ def test_the_version_stands_once(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_library_and_a_photographs_file_need_no_gradio() -> None:
     script = "import sys, attn, attn.command, attn.figures.export; sys.exit('gradio' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "sentence"),
+    [
+        (["--port", "99999"], {}, "expected 1 to 65535, got 99999"),
+        (["--port", "0"], {}, "expected 1 to 65535, got 0"),
+        (["--max-waiting", "0"], {}, "expected 1 to 300, got 0"),
+        (["--host", "999.1.1.1"], {}, "cannot listen on 999.1.1.1"),
+        (["--host", "192.0.2.1"], {}, "cannot listen on 192.0.2.1"),  # nobody's address
+        ([], {"GRADIO_SERVER_PORT": "99999"}, "cannot listen on 127.0.0.1, port 99999"),
+        ([], {"GRADIO_TEMP_DIR": "/proc/nobodys"}, "files cannot be stored in /proc/nobodys"),
+    ],
+)
+def test_the_page_that_cannot_start_says_so_in_a_sentence(
+    flags: list[str],
+    environment: dict[str, str],
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    for start in (parse_settings, main):
+        with pytest.raises(SystemExit) as left:
+            start(flags)
+        assert left.value.code in (1, 2)
+        assert sentence in capsys.readouterr().err
+
+
+def test_a_port_asked_for_and_busy_is_not_silently_another(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = str(busy.getsockname()[1])
+        with pytest.raises(SystemExit):
+            parse_settings(["--port", port])
+        assert f"cannot listen on 127.0.0.1, port {port}" in capsys.readouterr().err
+        monkeypatch.setenv("GRADIO_SERVER_PORT", port)
+        with pytest.raises(SystemExit):
+            parse_settings([])
+
+
+def test_an_old_python_is_told_so_before_anything_is_imported() -> None:
+    script = "import runpy, sys; sys.version_info = (3, 10, 12); runpy.run_path('app.py')"
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("Python 3.11 or later is needed")
+    assert len(ran.stderr.splitlines()) == 1

@@ -138,11 +138,12 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         fast = [photograph.input, weights.input, position.input, seed.submit, seed.blur, file.upload]
         line = {"show_progress": "minimal", "show_progress_on": bridge}
         # Chosen, pasted, dropped, or made with the camera: a photograph that is no example.
-        uploaded = upload.upload(_take, upload, [photograph, example], **quick)
+        uploaded = upload.upload(_take, upload, [photograph, example], trigger_mode="always_last", **quick)
         photograph.input(None, None, example, js="() => ''", **quick)
         inspect_after(partial(gr.on, slow, trigger_mode="always_last"), show_progress_on=explorer)
         inspect_after(partial(gr.on, fast, trigger_mode="always_last"), **line)
-        inspect_after(uploaded.success, **line)
+        # Nothing that waits is dropped: by itself Gradio's page forgets what is asked for while an event runs.
+        inspect_after(partial(uploaded.success, trigger_mode="always_last"), **line)
         weights.change(_show_relevant, weights, [position, seed, file], **quick)
         weights.input(None, weights, None, js=CHOOSE_FILE, **quick)
         stem.change(_stages, [stem, stage], stage, **quick)
@@ -172,8 +173,14 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         shown.success(events.on_controls(show_story, 2), state, [transposition, story, banner], **hidden)
         filled = bridge.bench(events.on_controls(show_channels, 1), state, [channels, banner], **latest)
         filled.success(events.on_controls(show_lab, 1), state, [lab, banner], **hidden)
-        asked = bridge.command(events.on_request(command, len(state), quick=True), state, [*state, banner], **quick)
-        inspect_after(asked.success, **line)
+        asked = bridge.command(
+            events.on_request(command, len(state), quick=True),
+            state,
+            [*state, banner],
+            trigger_mode="always_last",
+            **quick,
+        )
+        inspect_after(partial(asked.success, trigger_mode="always_last"), **line)
         lab.shuffle(events.on_request(_shuffle, 1), state, [lab, banner], **private)
         exported = gr.DownloadButton(visible="hidden", elem_id="attn-download")
         explorer.export(events.on_request(export_file, 1), state, [exported, banner], **private).success(

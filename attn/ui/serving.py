@@ -11,14 +11,17 @@ from fastapi import Request, Response
 from fastapi.responses import PlainTextResponse
 from gradio.data_classes import FileData, ImageData
 from gradio_client.utils import decode_base64_to_binary
+from starlette.middleware import Middleware
 
 from attn.stems import STAGES
 from attn.texts import text
 from attn.ui.controls import Controls, known_language
 from attn.ui.examples import EXAMPLES, OPENING
+from attn.ui.gate import MOST_WEIGHTS, Gate
 from attn.ui.modules import module_routes
 from attn.ui.preview import PREVIEW_TAGS, preview_routes
 from attn.ui.storage import store
+from attn.ui.upkeep import swept
 from attn.ui.wording import as_text, in_short
 
 LONGEST_SENTENCE = 500
@@ -152,11 +155,12 @@ def launch_options() -> dict[str, Any]:
         ).set(button_primary_background_fill="*primary_700", button_primary_background_fill_hover="*primary_800"),
         "css": CSS,
         "footer_links": ["api", "gradio"],
-        "max_file_size": "64mb",
+        "max_file_size": MOST_WEIGHTS,
         "app_kwargs": {
             "routes": [*module_routes(), *preview_routes()],
-            "middleware": [PREVIEW_TAGS],
+            "middleware": [Middleware(Gate), PREVIEW_TAGS],
             "exception_handlers": {OSError: _unstored},
+            "lifespan": swept,
         },
         # As many events as may wait for their turns; what is computed at once is theirs to say.
         "max_threads": 400,
