@@ -1,8 +1,5 @@
 """Errors meant for a person: a key of `attn.texts` and its values, worded in whatever language is asked for."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 from attn.texts import text
 
 
@@ -27,13 +24,16 @@ class PlainError(Exception):
         return self.sentence()
 
 
-@dataclass(frozen=True)
 class Note:
     """One sentence that stands beside a result without being an error: a key of `attn.texts` and its values."""
 
-    key: str
-    values: Mapping[str, object] = field(default_factory=dict)
+    def __init__(self, key: str, **values: object) -> None:
+        self.key = key
+        self.values = values
 
     def sentence(self, language: str = "en") -> str:
         """The note in ``language``."""
         return text(language, self.key, **self.values)
+
+    def __repr__(self) -> str:
+        return f"Note({self.sentence()!r})"

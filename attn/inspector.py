@@ -5,8 +5,10 @@ It is encoded once; every query and every channel is then read from the same arr
 """
 
 import hashlib
+import math
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,6 +21,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from attn.checkpoints import (
+    Seeded,
     WeightsInfo,
     build_attention,
     build_from_file,
@@ -32,10 +35,13 @@ from attn.images import ImageNotice, ImageSource, open_image
 from attn.measures.attention import QueryMetrics, query_metrics, query_specificity
 from attn.measures.channels import ChannelStats, channel_stats, relative_change
 from attn.mechanisms import MECHANISMS, Kind
+from attn.mechanisms.foreign import ForeignMechanism, MechanismError
 from attn.mechanisms.spatial import AttnBlock, TraceStep, attention_from
-from attn.stems import ResNetStem, to_tensor
+from attn.stems import ModuleStem, ResNetStem, Stem, to_tensor
 
 Array = NDArray[np.float32]
+# A module that somebody brings, or what makes one when called with the number of channels: a class, say.
+Brought = nn.Module | Callable[[int], nn.Module]
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,7 @@ class MechanismResult:
         cosine distance; both 0 where no position is a query.
     source: where its weights come from.
     note: what must be said beside it; error: why it gave nothing. Then every number is nan and ``weights`` None.
+    others: weights of further kinds, where a module weighs more than once, as CBAM does.
     """
 
     name: str
@@ -121,6 +128,7 @@ class MechanismResult:
     weigh: Callable[[], Array] | None
     note: Note | None = None
     error: PlainError | None = None
+    others: dict[Kind, Array] = field(default_factory=dict)
 
     @classmethod
     def measure(cls, features: Array, output: Array, **facts: Any) -> "MechanismResult":
@@ -200,13 +208,23 @@ class Inspector:
             are NumPy arrays all the same. Maps in float32 agree between devices within 0.01 × uniform; cuDNN's TF32,
             PyTorch's default for convolutions on recent GPUs, is coarser (README, “Devices”).
 
+        block: in the AttnBlock's place, an AttnBlock or any module with `norm`, `q`, `k`, `v` and `proj_out`.
+        mechanisms: name → anyone's module for features (b, C, h, w), or what makes one when called with C; see
+            `attn.mechanisms.foreign`. A module is put in eval mode and on the device; one that fails spoils nothing
+            else: its result carries the error.
+        kinds: name → kind, where the shape of its weights would not tell.
+
+    ``stem`` may be a module, too: its stride and channels are measured, see `attn.stems.ModuleStem`; ``stage`` and
+    ``detail`` are then left aside.
+
     Raises:
-        ValueError: unknown names, or a file that does not fit; RuntimeError: weights that cannot be had.
+        ValueError: unknown names, a file, a block or a network that does not fit; RuntimeError: weights that cannot be
+            had.
     """
 
     def __init__(
         self,
-        stem: str = "bundled",
+        stem: str | nn.Module = "bundled",
         stage: str = "layer3",
         *,
         detail: str = "fine",
@@ -218,12 +236,18 @@ class Inspector:
         temperature: float | None = None,
         max_rows: int | None = None,
         device: str | torch.device | None = None,
+        block: nn.Module | None = None,
+        mechanisms: Mapping[str, Brought] | None = None,
+        kinds: Mapping[str, Kind] | None = None,
     ) -> None:
         self.device = best_device() if device is None else torch.device(device)
+        network = ModuleStem(stem) if isinstance(stem, nn.Module) else None
+        if isinstance(stem, nn.Module):
+            stem = stage = ""
         trained = has_trained(stem, stage)
         if weights is None and has_tuned(stem, stage):
             weights = "tuned"
-        self.stem = ResNetStem(stem, stage, detail=detail, tuned=weights == "tuned")
+        self.stem: Stem = network or ResNetStem(stem, stage, detail=detail, tuned=weights == "tuned")
         self.max_rows = max_rows
         channels = self.stem.channels
         own: dict[str, tuple[nn.Module, WeightsInfo]] = {}
@@ -233,13 +257,17 @@ class Inspector:
             weights = None
         if weights is None:
             weights = "trained" if trained else "similarity"
-        block, info = own.get("spatial") or build_attention(
-            channels, weights, stem=stem, stage=stage, position=position, seed=seed, temperature=temperature
-        )
+        if block is not None:
+            block, info = adopted(block, channels), WeightsInfo("own", detail={"temperature": 1.0})
+        else:
+            block, info = own.get("spatial") or build_attention(
+                channels, weights, stem=stem, stage=stage, position=position, seed=seed, temperature=temperature
+            )
         assert isinstance(block, AttnBlock)
         self.block = block
         self.mechanisms: dict[str, nn.Module] = {"spatial": block}
         self.sources: dict[str, WeightsInfo] = {"spatial": info}
+        self.failed: dict[str, PlainError] = {}
         for name in MECHANISMS:
             if name in self.mechanisms:
                 continue
@@ -253,8 +281,32 @@ class Inspector:
             self.mechanisms[name], self.sources[name] = own.get(name) or build_mechanism(
                 name, channels, source, stem=stem, stage=stage, seed=seed
             )
+        for name, brought in (mechanisms or {}).items():
+            self._bring(name, brought, (kinds or {}).get(name), seed)
         for module in (self.stem, *self.mechanisms.values()):
             module.eval().to(self.device)
+
+    def _bring(self, name: str, brought: Brought, kind: Kind | None, seed: int) -> None:
+        """Take somebody's module among the mechanisms; what goes wrong in making it is kept for the results."""
+        if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) or name in self.mechanisms:
+            taken = ", ".join(self.mechanisms)
+            raise MechanismError("reasons.mechanism.name", taken=taken, name=repr(name)[:60])
+        channels = self.stem.channels
+        module: Any = brought
+        self.sources[name] = WeightsInfo("own")
+        if not isinstance(brought, nn.Module):
+            try:
+                with Seeded(seed):
+                    module = brought(channels)
+            except Exception as error:  # anyone's code raises anything
+                reason = f"{type(error).__name__}: {error}"[:200]
+                self.failed[name] = MechanismError(
+                    "reasons.mechanism.build", name=name, channels=channels, reason=reason
+                )
+                module = nn.Identity()
+        if not isinstance(module, nn.Module):
+            raise MechanismError("reasons.mechanism.module", name=name, kind=type(module).__name__)
+        self.mechanisms[name] = ForeignMechanism(name, module, kind)
 
     @torch.inference_mode()
     def encode(self, image: ImageSource, longest_side: int = 320) -> Encoding:
@@ -273,7 +325,7 @@ class Inspector:
             self.stem.check_grid(photograph.size, longest_side, self.max_rows, self.max_rows)
         height, width = self.stem.input_size(photograph.size, longest_side)
         seen = photograph.resize((width, height), Image.Resampling.BILINEAR)
-        pixels = to_tensor(seen, (height, width)).to(self.device)
+        pixels = to_tensor(seen, (height, width), self.stem.mean, self.stem.std).to(self.device)
         wait_for(self.device)
         start = time.perf_counter()
         x = self.stem(pixels)
@@ -302,9 +354,14 @@ class Inspector:
         # Held only while its numbers are taken: at 64 × 64 positions the map is 64 MB.
         attention = encoding.attention_rows(range(len(encoding.queries)))
         specificity = query_specificity(attention)
-        results = {name: self._result(name, x, encoding, specificity) for name in self.mechanisms}
+        results = {
+            name: self._foreign_result(name, module, x, encoding)
+            if isinstance(module, ForeignMechanism)
+            else self._result(name, x, encoding, specificity)
+            for name, module in self.mechanisms.items()
+        }
         return Inspection(
-            **{field.name: getattr(encoding, field.name) for field in fields(encoding)},
+            **{each.name: getattr(encoding, each.name) for each in fields(encoding)},
             mechanisms=results,
             query_metrics=query_metrics(attention, encoding.grid, encoding.stride_px),
             specificity=specificity,
@@ -314,15 +371,68 @@ class Inspector:
             detail=self.stem.detail,
         )
 
-    def _result(self, name: str, x: Tensor, encoding: Encoding, specificity: tuple[float, float]) -> MechanismResult:
-        """What one mechanism makes of features x (1, C, h, w)."""
-        module: Any = self.mechanisms[name]
+    def _timed(self, module: nn.Module, x: Tensor) -> tuple[Tensor, float]:
+        """The module's output for x, and the milliseconds it took."""
         module(x)  # the first call of a size also chooses kernels and takes memory
         wait_for(self.device)
         start = time.perf_counter()
         y = module(x)
         wait_for(self.device)
-        milliseconds = 1000 * (time.perf_counter() - start)
+        return y, 1000 * (time.perf_counter() - start)
+
+    def _foreign_result(self, name: str, module: ForeignMechanism, x: Tensor, encoding: Encoding) -> MechanismResult:
+        """What somebody's module makes of features x (1, C, h, w), or why it makes nothing of them."""
+        parameters = sum(p.numel() for p in module.parameters())
+        facts: dict[str, Any] = {
+            "name": name,
+            "title": module.title,
+            "paper": module.paper,
+            "source": self.sources[name],
+        }
+        try:
+            if name in self.failed:
+                raise self.failed[name]
+            seen = module.run(x)
+            _, milliseconds = self._timed(module, x)
+            cost = Cost(parameters, module.count(x), milliseconds)
+        except PlainError as error:
+            nothing = np.full_like(encoding.features, np.nan)
+            statistics = ChannelStats(*[np.full(len(nothing), np.nan)] * len(fields(ChannelStats)))
+            return MechanismResult(
+                output=nothing,
+                statistics=statistics,
+                change=math.nan,
+                kind="none",
+                specificity=(0.0, 0.0),
+                cost=Cost(parameters, 0, math.nan),
+                weigh=None,
+                error=error,
+                **facts,
+            )
+        found = {kind: _array(weights) for kind, weights in seen.weights.items()}
+        kind: Kind = next(iter(found), module.given or "none")
+        specificity, weigh = (0.0, 0.0), None
+        if kind == "spatial" and found:
+            specificity = query_specificity(found[kind])
+            weigh = partial(_seen_again, module, encoding.features, self.device)
+        elif found:
+            weigh = partial(kept, found[kind])
+        return MechanismResult.measure(
+            encoding.features,
+            _array(seen.output[0]),
+            kind=kind,
+            specificity=specificity,
+            cost=cost,
+            weigh=weigh,
+            note=seen.note,
+            others={each: weights for each, weights in found.items() if each not in (kind, "spatial")},
+            **facts,
+        )
+
+    def _result(self, name: str, x: Tensor, encoding: Encoding, specificity: tuple[float, float]) -> MechanismResult:
+        """What one mechanism makes of features x (1, C, h, w)."""
+        module: Any = self.mechanisms[name]
+        y, milliseconds = self._timed(module, x)
         parameters = sum(p.numel() for p in module.parameters())
         output = _array(y[0])
         weigh: Callable[[], Array]
@@ -344,9 +454,33 @@ class Inspector:
         )
 
 
+def _seen_again(module: ForeignMechanism, features: Array, device: torch.device) -> Array:
+    """A spatial map (N, N) of somebody's module, for features (C, h, w), made anew."""
+    with torch.inference_mode():
+        return _array(module.run(torch.from_numpy(features)[None].to(device)).weights["spatial"])
+
+
+def adopted(block: nn.Module, channels: int) -> AttnBlock:
+    """An AttnBlock of this block's own `norm`, `q`, `k`, `v` and `proj_out`; an AttnBlock is taken as it is.
+
+    Raises MechanismError where they are missing.
+    """
+    if isinstance(block, AttnBlock) and block.channels == channels:
+        return block
+    layers = {name: getattr(block, name, None) for name in ("norm", "q", "k", "v", "proj_out")}
+    if isinstance(block, AttnBlock) or not all(isinstance(layer, nn.Module) for layer in layers.values()):
+        raise MechanismError("reasons.mechanism.block", channels=channels, kind=type(block).__name__)
+    with torch.device("meta"):
+        own = MECHANISMS["spatial"].build(channels)
+    for name, layer in layers.items():
+        setattr(own, name, layer)
+    assert isinstance(own, AttnBlock)
+    return own
+
+
 def _array(tensor: Tensor) -> Array:
     """In C order, wherever the tensor lives."""
-    return tensor.contiguous().cpu().numpy()
+    return tensor.detach().contiguous().cpu().numpy()
 
 
 def _attention(queries: Array, keys: Array) -> Array:

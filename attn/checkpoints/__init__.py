@@ -5,6 +5,7 @@ from attn.checkpoints.files import WeightsError
 from attn.checkpoints.layouts import BlockFound, list_blocks
 from attn.checkpoints.sources import (
     SOURCES,
+    Seeded,
     WeightsInfo,
     build_attention,
     build_from_file,
@@ -18,6 +19,7 @@ __all__ = [
     "WEIGHTS_DIR",
     "BlockFound",
     "DamagedWeights",
+    "Seeded",
     "WeightsError",
     "WeightsInfo",
     "WeightsUnavailable",

@@ -88,7 +88,7 @@ def build_attention(
     _check_temperature(temperature)
     learnt = source in ("trained", "tuned")
     encoding = SinusoidalEncoding2d(channels) if learnt and position else None
-    with _Seeded(seed):
+    with Seeded(seed):
         block = AttnBlock(channels, encoding=encoding, temperature=temperature)
     detail: dict[str, Any] = {"temperature": temperature}
     name = None
@@ -148,7 +148,7 @@ def build_mechanism(
         raise ValueError(f"expected a mechanism of {', '.join(MECHANISMS)}, got {name!r}")
     if source not in ("trained", "tuned", "random"):
         raise ValueError(f"expected source to be trained, tuned or random, got {source!r}")
-    with _Seeded(seed):
+    with Seeded(seed):
         module = MECHANISMS[name].build(channels)
     if source == "random":
         info = WeightsInfo("random", seed)
@@ -166,17 +166,18 @@ def similarity_temperature(channels: int) -> float:
     return math.sqrt(channels) / 8
 
 
-class _Seeded(TorchFunctionMode):
+class Seeded(TorchFunctionMode):
     """Initialisers inside draw from their own generator: the numbers of `torch.manual_seed(seed)`, no global state.
 
-    Unlike `torch.random.fork_rng`, it holds for the current thread alone.
+    Unlike `torch.random.fork_rng`, it holds for the current thread alone. Parameters are made in float32 on the
+    processor, whatever the program's default dtype and device are.
     """
 
     def __init__(self, seed: int) -> None:
         super().__init__()
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
             raise ValueError(f"expected a seed from 0 to 2^63 - 1, got {seed!r}")
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator(device="cpu").manual_seed(seed)
 
     def __torch_function__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -184,6 +185,9 @@ class _Seeded(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if func in (nn.init.kaiming_uniform_, nn.init.uniform_):  # all that convolutions and linear layers call
             kwargs["generator"] = self.generator
+        if func in (torch.empty, torch.zeros, torch.ones):  # all that layers make their parameters with
+            kwargs["dtype"] = kwargs.get("dtype") or torch.float32
+            kwargs["device"] = kwargs.get("device") or "cpu"
         return func(*args, **kwargs)
 
 

@@ -6,7 +6,8 @@ What the weights are is the mechanism's kind:
 - `spatial`: (b, N, N), a map from every position (row, the query) to every other (column, the key), N = h · w;
 - `gate`: (b, C), one factor a channel;
 - `channel_map`: (b, C, C), a map from every channel (row) to every other;
-- `spatial_gate`: (b, 1, h, w), one factor a position.
+- `spatial_gate`: (b, 1, h, w), one factor a position;
+- `none`: somebody's module whose weights cannot be seen.
 
 Rows of maps sum to 1. No mechanism over channels needs a position encoding: shuffling the positions shuffles the
 output and leaves gates and channel maps as they were. All raise ValueError if x is not (b, C, h, w) with the module's
@@ -21,7 +22,7 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-Kind = Literal["spatial", "gate", "channel_map", "spatial_gate"]
+Kind = Literal["spatial", "gate", "channel_map", "spatial_gate", "none"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 

@@ -1,5 +1,7 @@
 """Pretrained networks cut at a stage: photograph in, feature map out."""
 
+from attn.stems.base import GridTooLarge, Stem
+from attn.stems.module import ModuleStem, StemError
 from attn.stems.own_gates import GATED_NETWORKS, GatedNetwork, OwnGate, own_gates
 from attn.stems.resnet import (
     BUNDLED_STAGES,
@@ -8,7 +10,6 @@ from attn.stems.resnet import (
     STAGES,
     STD,
     STEMS,
-    GridTooLarge,
     ResNetStem,
     StemUnavailable,
     dilate,
@@ -28,8 +29,11 @@ __all__ = [
     "STEMS",
     "GatedNetwork",
     "GridTooLarge",
+    "ModuleStem",
     "OwnGate",
     "ResNetStem",
+    "Stem",
+    "StemError",
     "StemUnavailable",
     "dilate",
     "own_gates",

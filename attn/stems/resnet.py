@@ -9,7 +9,7 @@ import itertools
 import socket
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from attn.bundled import TUNED_FILES, WeightsUnavailable, load_bundled
 from attn.errors import PlainError
+from attn.stems.base import Stem
 
 STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 NETWORKS = ("resnet18", "resnet34", "resnet50", "resnet101", "wide_resnet50_2", "resnext50_32x4d")
@@ -47,18 +48,6 @@ _downloading = threading.Lock()
 
 class StemUnavailable(PlainError, RuntimeError):  # noqa: N818 - the name says what happened
     """The network's weights cannot be had; the sentence says what to do."""
-
-
-class GridTooLarge(PlainError, ValueError):  # noqa: N818
-    """More positions than can be shown. `largest_side` px is the longest side that would fit."""
-
-    def __init__(self, grid: tuple[int, int], limit: tuple[int, int], largest_side: int) -> None:
-        super().__init__(
-            "reasons.stem.grid", rows=grid[0], cols=grid[1], max_rows=limit[0], max_cols=limit[1], side=largest_side
-        )
-        self.grid = grid
-        self.limit = limit
-        self.largest_side = largest_side
 
 
 def trunk(architecture: str, stage: str) -> nn.Sequential:
@@ -97,21 +86,27 @@ def dilate(layers: nn.Module, output_stride: int = FINE_STRIDE_PX) -> None:
                 dilation *= stride
 
 
-def to_tensor(image: Image.Image, size: tuple[int, int]) -> Tensor:
+def to_tensor(
+    image: Image.Image, size: tuple[int, int], mean: Sequence[float] = MEAN, std: Sequence[float] = STD
+) -> Tensor:
     """`image` (RGB) at `size` (H, W) as a normalised (1, 3, H, W) tensor in channels_last."""
     height, width = size
     pixels = np.array(image.resize((width, height), Image.Resampling.BILINEAR))  # (H, W, 3)
-    x = (torch.from_numpy(pixels) / 255 - torch.tensor(MEAN)) / torch.tensor(STD)
+    x = (torch.from_numpy(pixels).to(torch.float32) / 255 - _numbers(mean)) / _numbers(std)
     return x.permute(2, 0, 1)[None]  # (1, 3, H, W), in memory channels_last
 
 
 def to_image(x: Tensor) -> NDArray[np.uint8]:
     """The (H, W, 3) uint8 picture that `to_tensor` made `x` (1, 3, H, W) from."""
-    pixels = x[0].permute(1, 2, 0) * torch.tensor(STD) + torch.tensor(MEAN)
+    pixels = x[0].permute(1, 2, 0) * _numbers(STD) + _numbers(MEAN)
     return (pixels * 255).round().clamp(0, 255).to(torch.uint8).numpy()
 
 
-class ResNetStem(nn.Module):
+def _numbers(values: Sequence[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32, device="cpu")
+
+
+class ResNetStem(Stem):
     """The first layers of a pretrained ResNet, frozen and in eval mode.
 
     `bundled` is the network kept in this repository. The others come through torchvision's weights API:
@@ -177,47 +172,11 @@ class ResNetStem(nn.Module):
         seen, mirrored = (total / len(FINEST_SCALES)).chunk(2)
         return (seen + mirrored.flip(-1)) / 2
 
-    def input_size(self, image_size: tuple[int, int], longest_side: int) -> tuple[int, int]:
-        """(H, W) px the network gets for an image of `image_size` (W, H), both multiples of `stride_px`.
-
-        The longer is the largest multiple within `longest_side`, the other keeps the photograph's shape to the
-        nearest position, at least one. Raises ValueError where `longest_side` holds no position.
-        """
-        return tuple(cells * self.stride_px for cells in self.grid(image_size, longest_side))  # type: ignore[return-value]
-
-    def grid(self, image_size: tuple[int, int], longest_side: int) -> tuple[int, int]:
-        """(h, w) positions of the feature map for an image of `image_size` (W, H)."""
-        width, height = image_size
-        if width < 1 or height < 1:
-            raise ValueError(f"expected an image of at least 1 × 1 px, got {width} × {height}")
-        cells = int(longest_side) // self.stride_px
-        if cells < 1:
-            raise ValueError(f"expected a longest side of at least {self.stride_px} px, got {longest_side}")
-        scale = cells / max(width, height)
-        return max(1, round(height * scale)), max(1, round(width * scale))
-
-    def largest_side_for(self, image_size: tuple[int, int], max_rows: int = 32, max_cols: int = 32) -> int:
-        """The longest side in px whose grid has at most `max_rows` × `max_cols` positions; at least one position's."""
-        for cells in range(max(max_rows, max_cols), 1, -1):
-            rows, cols = self.grid(image_size, cells * self.stride_px)
-            if rows <= max_rows and cols <= max_cols:
-                return cells * self.stride_px
-        return self.stride_px
-
-    def check_grid(
-        self, image_size: tuple[int, int], longest_side: int, max_rows: int = 32, max_cols: int = 32
-    ) -> None:
-        """Raises GridTooLarge, with the longest side that would fit, where the grid exceeds the limit."""
-        rows, cols = self.grid(image_size, longest_side)
-        if rows > max_rows or cols > max_cols:
-            fits = self.largest_side_for(image_size, max_rows, max_cols)
-            raise GridTooLarge((rows, cols), (max_rows, max_cols), fits)
-
     def preprocess(self, image: Image.Image, longest_side: int = 320) -> Tensor:
         """The whole of `image` (RGB, not cropped) as (1, 3, H, W), resized to `input_size` and normalised."""
         if image.mode != "RGB":
             raise ValueError(f"expected an RGB image, got mode {image.mode}: use attn.images.open_image")
-        return to_tensor(image, self.input_size(image.size, longest_side))
+        return to_tensor(image, self.input_size(image.size, longest_side), self.mean, self.std)
 
     def to_image(self, pixels: Tensor) -> NDArray[np.uint8]:
         """The (H, W, 3) uint8 picture behind `preprocess`'s (1, 3, H, W): what the network saw."""
