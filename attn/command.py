@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from attn import __version__
 from attn.checkpoints import SOURCES
+from attn.mechanisms.foreign import load_mechanism
 from attn.stems import STAGES, STEMS
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ FIGURES = (".png", ".svg", ".pdf")
 OUTPUTS = (".html", *FIGURES, ".npz", ".csv")
 # Flags of one kind of use, by their names in the parsed arguments: the other kind refuses them.
 _OF_A_FILE = ("output", "weights", "seed", "file", "file_block")
-_OF_THE_PAGE = ("host", "port", "max_waiting", "replica", "mcp")
+_OF_THE_PAGE = ("host", "port", "max_waiting", "mechanism", "replica", "mcp")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -130,6 +131,12 @@ def _parser(*, photographs: bool) -> argparse.ArgumentParser:
     page.add_argument("--port", type=_port, help="port (default: GRADIO_SERVER_PORT, else the first free from 7860)")
     page.add_argument("--max-waiting", type=_waiting, help="requests that may wait before others are refused")
     page.add_argument(
+        "--mechanism",
+        action="append",
+        metavar="PACKAGE.MODULE:CLASS",
+        help="your own attention beside the built-in ones: a torch.nn.Module, called with the channels (repeatable)",
+    )
+    page.add_argument(
         "--replica",
         action="store_true",
         help="one of several processes behind a balancer: no queue in memory (let them share GRADIO_TEMP_DIR)",
@@ -154,8 +161,12 @@ def _settings(parser: argparse.ArgumentParser, args: argparse.Namespace) -> tupl
     if mcp and importlib.util.find_spec("mcp") is None:
         parser.error("--mcp needs: pip install -r requirements-mcp.txt, or the extra attention-window[mcp]")
     given = _given(args, "stem", "stage", "longest_side", "max_waiting")
-    settings = Settings(**given, queue=not hasattr(args, "replica"), mcp=mcp)
+    mechanisms = tuple(getattr(args, "mechanism", ()))
+    settings = Settings(**given, queue=not hasattr(args, "replica"), mcp=mcp, mechanisms=mechanisms)
+    sys.path.insert(0, str(Path.cwd()))  # where own modules lie, as `python app.py` has it
     try:
+        for spec in mechanisms:
+            load_mechanism(spec)
         settings.controls()
     except ValueError as error:
         parser.error(str(error))

@@ -216,13 +216,14 @@ def time_server(rounds: int) -> tuple[list[float], list[float]]:
     from gradio.media import get_image
     from PIL import Image
 
-    from attn import Inspector
+    from attn import Inspector, ResNetStem
     from attn.ui.component import pack_arrays
     from attn.ui.panels.explorer.panel import ExplorerView, encode_logits, encoding_error
 
     inspector = Inspector()
     with Image.open(get_image("cheetah.jpg")) as opened:
         image = opened.convert("RGB")
+    assert isinstance(inspector.stem, ResNetStem)
     x = inspector.stem.preprocess(image, LONGEST_SIDE)
 
     def first_map() -> int:

@@ -89,7 +89,7 @@ def build_attention(
     learnt = source in ("trained", "tuned")
     encoding = SinusoidalEncoding2d(channels) if learnt and position else None
     with Seeded(seed):
-        block = AttnBlock(channels, encoding=encoding, temperature=temperature)
+        block = AttnBlock(channels, groups=math.gcd(32, channels), encoding=encoding, temperature=temperature)
     detail: dict[str, Any] = {"temperature": temperature}
     name = None
     if learnt:

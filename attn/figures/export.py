@@ -49,6 +49,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "badge.similarity": "Weights: feature similarity, nothing trained",
         "badge.random": "Weights: random (seed {seed}), the map is noise",
         "badge.file": "Weights: {file}",
+        "badge.own": "Weights: the module's own",
     },
     "zh": {
         "photograph": "照片",
@@ -76,6 +77,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "badge.similarity": "权重：特征相似度，未经训练",
         "badge.random": "权重：随机（种子 {seed}），图只是噪声",
         "badge.file": "权重：{file}",
+        "badge.own": "权重：模块自带",
     },
 }
 

@@ -90,8 +90,9 @@ def shuffle_test(
         else:
             compared = np.empty(0, dtype=np.int64)
             (y, before), (y_shuffled, after) = (module(each, return_attention=True) for each in (x, shuffled))
-            before, after = before[0], after[0]
-            restored = after
+            nothing = torch.empty(0)  # somebody's module whose weights cannot be seen
+            before, after = (nothing if weights is None else weights[0] for weights in (before, after))
+            restored = _put_back(after, str(module.kind), back)
         y_restored = shuffle_positions(y_shuffled, back)
     return ShuffleResult(
         kind=str(module.kind),
@@ -104,6 +105,17 @@ def shuffle_test(
         after=after.cpu().numpy(),
         restored=restored.cpu().numpy(),
     )
+
+
+def _put_back(weights: Tensor, kind: str, back: NDArray[np.int64]) -> Tensor:
+    """Weights of shuffled features as they would lie had their positions not been shuffled."""
+    if not weights.numel():
+        return weights
+    if kind == "spatial":
+        return weights[back][:, back]
+    if kind == "spatial_gate":
+        return weights.flatten()[torch.from_numpy(back)].view_as(weights)
+    return weights
 
 
 def permutation(length: int, seed: int) -> NDArray[np.int64]:

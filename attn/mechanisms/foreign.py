@@ -14,8 +14,10 @@ may take tokens, (b, N, C), in place of (b, C, h, w).
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -243,9 +245,10 @@ def _classified(
     if kind == "spatial_gate":
         return kind, values.reshape(height, width), 0
     maps = values.reshape(heads, square, square)
-    if not torch.allclose(maps.sum(-1), maps.new_ones(()), atol=1e-2):
-        if not torch.allclose(maps.sum(-2), maps.new_ones(()), atol=1e-2):
-            return nothing
+    off_rows, off_columns = (float((maps.sum(axis) - 1).abs().max()) for axis in (-1, -2))
+    if min(off_rows, off_columns) > 1e-2:
+        return nothing
+    if off_columns < 0.1 * off_rows:
         maps = maps.transpose(-2, -1)  # a softmax over columns: rows are to be queries
     if kind == "channel_map" and square != channels:
         return kind, torch.block_diag(*maps), 0
@@ -267,3 +270,20 @@ def _takes_return_attention(module: nn.Module) -> bool:
         return "return_attention" in inspect.signature(module.forward).parameters
     except (TypeError, ValueError):
         return False
+
+
+def load_mechanism(spec: str) -> tuple[str, Callable[[int], nn.Module]]:
+    """The name and the maker of "package.module:Class", which is imported; the name of MyAttention is my_attention.
+
+    Raises MechanismError where there is none. Importing runs the module's code: specs come from who starts the program.
+    """
+    module_name, _, attribute = spec.partition(":")
+    try:
+        made: Any = getattr(import_module(module_name), attribute)
+    except Exception as error:  # anyone's code raises anything
+        raise MechanismError(
+            "reasons.mechanism.spec", spec=spec, reason=f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
+        ) from error
+    if not callable(made):
+        raise MechanismError("reasons.mechanism.spec", spec=spec, reason=f"{type(made).__name__}")
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", attribute).lower(), made

@@ -21,7 +21,7 @@ class ModuleStem(Stem):
     """A module (b, 3, H, W) → (b, C, h, w), or a tuple, list or dict of such maps, of which the last is taken.
 
     The stride is the difference of two probes' sizes over the difference of their grids, so that padding does not
-    count. Pixels are normalised by the module's `mean` and `std` (three numbers each, for values 0 to 1), else by
+    count; one and two strides more must give one and two positions more. Pixels are normalised by the module's `mean` and `std` (three numbers each, for values 0 to 1), else by
     ImageNet's. The module itself is used, not a copy.
 
     Raises StemError where it gives no feature map, or its stride is not a whole number.
@@ -33,20 +33,14 @@ class ModuleStem(Stem):
         self.name = type(module).__name__
         self.stage = self.detail = ""
         self.mean, self.std = (_three(getattr(module, name, None)) or d for name, d in (("mean", MEAN), ("std", STD)))
-        small, large = (self._probe(side) for side in PROBES_PX)
-        self.channels = large[1]
-        steps = {large[axis] - small[axis] for axis in (2, 3)}
-        step = steps.pop()
-        if steps or step < 1 or (PROBES_PX[1] - PROBES_PX[0]) % step:
+        first, last = PROBES_PX
+        (_, self.channels, rows, _), (_, _, last_rows, _) = self._probe(first), self._probe(last)
+        self.stride_px = round((last - first) / max(1, last_rows - rows))
+        again = [self._probe(first + n * self.stride_px)[2:] for n in (1, 2)]
+        if again != [(rows + n, rows + n) for n in (1, 2)]:
             raise StemError(
-                "reasons.stem.stride",
-                name=self.name,
-                small=PROBES_PX[0],
-                small_rows=small[2],
-                large=PROBES_PX[1],
-                large_rows=large[2],
+                "reasons.stem.stride", name=self.name, small=first, small_rows=rows, large=last, large_rows=last_rows
             )
-        self.stride_px = (PROBES_PX[1] - PROBES_PX[0]) // step
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, 3, H, W) normalised pixels → (b, channels, h, w) features."""

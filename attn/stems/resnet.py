@@ -150,7 +150,9 @@ class ResNetStem(Stem):
             dilate(self.layers)
         self.requires_grad_(False)
         self.to(memory_format=torch.channels_last)
-        self.channels = int(self(torch.zeros(1, 3, self.stride_px, self.stride_px)).shape[1])
+        self.channels = int(
+            self(torch.zeros(1, 3, self.stride_px, self.stride_px, dtype=torch.float32, device="cpu")).shape[1]
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, 3, H, W) normalised pixels → (b, channels, H / stride_px, W / stride_px) features, rounded up."""

@@ -1,13 +1,14 @@
 """What the page shows for its controls: the map, the channels, the lab, the files. Everything is computed here."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
+from torch import nn
 
 from attn.checkpoints import WeightsInfo
 from attn.figures.document import document
@@ -15,6 +16,7 @@ from attn.figures.export import MapView, npz_bytes, query_csv, snippet, view_fig
 from attn.figures.render import figure_bytes
 from attn.images import open_image
 from attn.inspector import Encoding, Inspection, Inspector
+from attn.mechanisms.foreign import load_mechanism
 from attn.texts import text
 from attn.ui.controls import MAX_ROWS, ControlError, Controls, check_choice
 from attn.ui.panels.channels.panel import ChannelsView
@@ -32,6 +34,22 @@ BROWSERS_FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "AVIF", "ICO")
 PREVIEW_SIDE = 2048
 
 
+# Further mechanisms of every inspection: name → what makes a module for a number of channels.
+_brought: dict[str, Callable[[int], nn.Module]] = {}
+
+
+def bring_mechanisms(specs: Sequence[str]) -> None:
+    """Show these mechanisms, "package.module:Class", beside the built-in ones from now on, and no others.
+
+    Raises:
+        MechanismError: one that cannot be imported.
+    """
+    _brought.clear()
+    _brought.update(load_mechanism(spec) for spec in specs)
+    _inspector.cache_clear()
+    _inspection.cache_clear()
+
+
 # Keyed by settled controls. Paths may be keys: Gradio's cache names files by their content, so a path never changes
 # its picture.
 @lru_cache(maxsize=3)
@@ -39,7 +57,15 @@ def _inspector(
     stem: str, stage: str, detail: str, weights: str, position: bool, seed: int, file: str | None
 ) -> Inspector:
     return Inspector(
-        stem, stage, detail=detail, weights=weights, position=position, seed=seed, file=file, max_rows=MAX_ROWS
+        stem,
+        stage,
+        detail=detail,
+        weights=weights,
+        position=position,
+        seed=seed,
+        file=file,
+        max_rows=MAX_ROWS,
+        mechanisms=_brought,
     )
 
 

@@ -153,6 +153,8 @@ def report(inspection: Inspection) -> dict[str, Any]:
                 "parameters": result.cost.parameters,
                 "multiply_adds": result.cost.multiply_adds,
                 "milliseconds": _defined(result.cost.milliseconds),
+                "note": result.note and result.note.sentence(),
+                "error": result.error and str(result.error),
             }
             for name, result in inspection.mechanisms.items()
         },

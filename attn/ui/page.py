@@ -10,6 +10,7 @@ from attn.errors import PlainError
 from attn.texts import LANGUAGES, text
 from attn.ui.address import address_of, command, restore
 from attn.ui.answers import (
+    bring_mechanisms,
     browsers_picture,
     explorer_view,
     export_file,
@@ -49,6 +50,7 @@ ARGUMENTS = ("photograph", "stem", "stage", "longest_side", "weights", "position
 def build_demo(settings: Settings | None = None) -> gr.Blocks:
     """The page, with an example already inspected. `attn.ui.serving.launch_options` has what launching it needs."""
     settings = settings or Settings()
+    bring_mechanisms(settings.mechanisms)
     controls, opening, sentence = _opening(settings)
     said = labels("en")
     with Page(title="Attention window", analytics_enabled=False) as demo:

@@ -39,6 +39,7 @@ class Settings:
     max_waiting: requests that wait at most; whoever comes then is told that the page is busy.
     mcp: the two endpoints are MCP tools as well. They then go without Gradio's queue, through which
         Gradio's MCP server would get the picture of a map as a path in a text.
+    mechanisms: "package.module:Class" of further mechanisms, see `attn.mechanisms.foreign`.
     """
 
     stem: str = "bundled"
@@ -47,6 +48,7 @@ class Settings:
     queue: bool = True
     max_waiting: int = 64  # about half a minute's work on two cores
     mcp: bool = False
+    mechanisms: tuple[str, ...] = ()
 
     def controls(self) -> Controls:
         """The controls as the page opens with them. Raises ControlError where they do not go together."""

@@ -13,7 +13,7 @@ import { rich } from '../../web/rich.js';
 import { latest, on, onSpoken } from '../../web/services.js';
 import { pause } from '../../web/slices.js';
 import { sortedOrder } from '../../web/statistics.js';
-import { loadTexts, t as text } from '../../web/texts.js';
+import { language, loadTexts, t as text } from '../../web/texts.js';
 import { onLooks } from '../../web/theme.js';
 import { buys } from './buys.js';
 import { makeChoices } from './choices.js';
@@ -124,7 +124,7 @@ function choose({ model, state, root }) {
 }
 
 const SECTIONS = [
-  (panel) => h('section', {}, h('h2', {}, b('columns')), leadOf(panel),
+  (panel) => h('section', {}, h('h2', {}, b('columns')), leadOf(panel), ...remarks(panel.model),
     h('div', { class: 'controls' }, channelStepper(panel)), columns(panel)),
   colours,
   buys,
@@ -150,6 +150,11 @@ function leadOf({ model: { facts, mechanisms } }) {
     positions: readable(rows * cols), channels: readable(facts.channels),
     divergence: readable(mechanisms.spatial.specificity[0]),
   })));
+}
+
+/** What must be said of modules that somebody brought: that one failed, or that its weights cannot be seen. */
+function remarks({ facts }) {
+  return facts.remarks.map((said) => h('p', { class: 'note', 'data-remark': '' }, said[language()] ?? said.en));
 }
 
 function pooledNote({ facts: { grid: [rows, cols], maps_grid: [drawnRows, drawnCols] } }) {

@@ -15,8 +15,8 @@ export function channelsModel(facts, arrays, source = null) {
   const mechanisms = Object.fromEntries(facts.mechanisms.map((mechanism) => [mechanism.name, mechanism]));
   const before = (channel) => decodeRow(arrays, 'features', channel);
   const change = (name, channel) => {
-    const gates = arrays[`gates_${name}`];
-    if (!gates) return decodeRow(arrays, `change_${name}`, channel);
+    if (arrays[`change_${name}`]) return decodeRow(arrays, `change_${name}`, channel);
+    const gates = arrays[`gates_${name}`]; // a mechanism that only scales sends no more
     return before(channel).map((x) => (gates[channel] - 1) * x);
   };
   return {

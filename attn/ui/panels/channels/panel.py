@@ -24,6 +24,7 @@ from attn.measured import measured_records
 from attn.measures.channels import channel_correlation, feature_effective_rank, median_defined
 from attn.measures.components import Components, principal_components
 from attn.mechanisms import MECHANISMS
+from attn.texts import LANGUAGES
 from attn.ui.component import cached_file, component_files, pack_arrays
 from attn.ui.panels.explorer.panel import encode_logits, logits_file
 
@@ -47,7 +48,8 @@ class ChannelsView:
     """The value of `Channels`: one photograph's features and what every mechanism made of them.
 
     image: (H, W, 3) uint8. features: (C, h, w). attention: (N, N), rows sum to 1; queries, keys: (N, C) as in
-    `ExplorerView`. mechanisms: "spatial" first. key: see `Encoding.key`. stage, detail: of the stem.
+    `ExplorerView`. mechanisms: "spatial" first, without those that failed. remarks: what must be said of somebody's
+    modules, language → sentence. key: see `Encoding.key`. stage, detail: of the stem.
     """
 
     image: NDArray[np.uint8]
@@ -58,6 +60,7 @@ class ChannelsView:
     queries: Array
     keys: Array
     mechanisms: tuple[MechanismResult, ...]
+    remarks: tuple[dict[str, str], ...] = ()
     key: str = ""
     stage: str = ""
     detail: str = ""
@@ -74,6 +77,12 @@ class ChannelsView:
             queries=inspection.queries,
             keys=inspection.keys,
             mechanisms=tuple(result for result in inspection.mechanisms.values() if result.error is None),
+            remarks=tuple(
+                {language: said.sentence(language) for language in LANGUAGES}
+                for result in inspection.mechanisms.values()
+                for said in (result.note, result.error)
+                if said is not None
+            ),
             key=inspection.key,
             stage=inspection.stage,
             detail=inspection.detail,
@@ -163,7 +172,8 @@ def panel_arrays(view: ChannelsView) -> dict[str, NDArray[Any]]:
         weights = None if name == "spatial" else mechanism.weights
         if mechanism.kind == "gate" and weights is not None:
             arrays[f"gates_{name}"] = weights.astype(np.float32)
-            continue
+            if np.allclose(mechanism.output, features * weights[:, None, None], rtol=1e-4, atol=1e-5):
+                continue  # somebody's module may do more than scale
         _put_rows(arrays, f"change_{name}", pool_grid(change, pool).reshape(len(features), -1))
         arrays[f"correlation_{name}"] = _correlation_codes(mechanism.output, order)
         if mechanism.kind == "channel_map" and weights is not None:
@@ -197,6 +207,7 @@ def panel_facts(view: ChannelsView) -> dict[str, Any]:
         "measured": measured_records(),
         "stage": view.stage,
         "detail": view.detail,
+        "remarks": list(view.remarks),
         "mechanisms": [
             {
                 "name": mechanism.name,

@@ -68,7 +68,11 @@ def lab_view(inspection: Inspection, inspector: Inspector, seed: int = 0) -> Lab
     blocks = {
         "spatial": with_encoding(block, None),
         "spatial_position": with_encoding(block, encoding),
-        **{name: module for name, module in inspector.mechanisms.items() if name != "spatial"},
+        **{
+            name: module
+            for name, module in inspector.mechanisms.items()
+            if name != "spatial" and inspection.mechanisms[name].error is None
+        },
     }
     shuffles = {name: shuffle_test(inspection.features, module, seed) for name, module in blocks.items()}
     parts = encoded_queries(inspection.features, block, encoding)
