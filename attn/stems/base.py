@@ -22,13 +22,14 @@ class GridTooLarge(PlainError, ValueError):  # noqa: N818
 class Stem(nn.Module):
     """A network cut where it gives one feature map: (b, 3, H, W) normalised pixels → (b, channels, h, w).
 
-    name, stage, detail: as they are shown. stride_px: input pixels between two positions. mean, std: of the pixels (0
-    to 1) that it was trained with.
+    name, stage, detail: as they are shown; tuned: see `ResNetStem`. stride_px: input pixels between two positions.
+    mean, std: of the pixels (0 to 1) that it was trained with.
     """
 
     name: str
     stage: str
     detail: str
+    tuned: bool
     stride_px: int
     channels: int
     mean: Sequence[float]

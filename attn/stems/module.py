@@ -21,8 +21,8 @@ class ModuleStem(Stem):
     """A module (b, 3, H, W) → (b, C, h, w), or a tuple, list or dict of such maps, of which the last is taken.
 
     The stride is the difference of two probes' sizes over the difference of their grids, so that padding does not
-    count; one and two strides more must give one and two positions more. Pixels are normalised by the module's `mean` and `std` (three numbers each, for values 0 to 1), else by
-    ImageNet's. The module itself is used, not a copy.
+    count; one and two strides more must give one and two positions more. Pixels are normalised by the module's `mean`
+    and `std` (three numbers each, for values 0 to 1), else by ImageNet's. The module itself is used, not a copy.
 
     Raises StemError where it gives no feature map, or its stride is not a whole number.
     """
@@ -32,6 +32,7 @@ class ModuleStem(Stem):
         self.module = module.eval()
         self.name = type(module).__name__
         self.stage = self.detail = ""
+        self.tuned = False
         self.mean, self.std = (_three(getattr(module, name, None)) or d for name, d in (("mean", MEAN), ("std", STD)))
         first, last = PROBES_PX
         (_, self.channels, rows, _), (_, _, last_rows, _) = self._probe(first), self._probe(last)
