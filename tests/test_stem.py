@@ -23,6 +23,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from attn import bundled
 from attn.images import open_image
+from attn.stems.base import GridTooLarge
 from attn.stems.resnet import (
     BUNDLED_FILE,
     BUNDLED_STAGES,
@@ -32,7 +33,6 @@ from attn.stems.resnet import (
     NETWORKS,
     STAGES,
     STRIDE_PX,
-    GridTooLarge,
     ResNetStem,
     StemUnavailable,
     dilate,
