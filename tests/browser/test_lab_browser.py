@@ -48,6 +48,7 @@ def lab(app_url: str, open_page: Callable[..., Any]) -> Any:
 def open_lab(page: Any) -> None:
     page.wait_for_selector(".attn-explorer[data-state=ready]", timeout=PATIENCE)
     page.evaluate("attn.page.set({ place: 'bench' })")
+    page.wait_for_selector(".attn-channels[data-state=ready]", timeout=PATIENCE)  # above the lab: it moves it down
     page.locator(".attn-lab").scroll_into_view_if_needed()  # what it shows is fetched when it is near the screen
     page.wait_for_selector(LAB, timeout=PATIENCE)
     page.wait_for_selector(TEXT, timeout=PATIENCE)
