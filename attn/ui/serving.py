@@ -154,7 +154,14 @@ def launch_options() -> dict[str, Any]:
         # System fonts: the themes' own are fetched from elsewhere.
         "theme": gr.themes.Default(
             primary_hue="teal", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
-        ).set(button_primary_background_fill="*primary_700", button_primary_background_fill_hover="*primary_800"),
+        ).set(
+            button_primary_background_fill="*primary_700",
+            button_primary_background_fill_hover="*primary_800",
+            button_primary_background_fill_dark="*primary_700",
+            # Hints are to be read: the theme's are too pale, 1.9 : 1.
+            body_text_color_subdued="*neutral_600",
+            body_text_color_subdued_dark="*neutral_300",
+        ),
         "css": CSS,
         "footer_links": ["api", "gradio"],
         "max_file_size": MOST_WEIGHTS,

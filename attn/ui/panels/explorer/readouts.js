@@ -56,7 +56,7 @@ export function writeNumbers(root, columns, { view, comparing }) {
   }
   const heads = comparing ? view.compare.map((index) => t('explorer.pin', { n: index + 1 }))
     : [t(view.direction === 'average' ? 'explorer.mean' : 'explorer.here'), t('explorer.even')];
-  root.querySelectorAll('.ax-numbers thead th:not(.ax-which)').forEach((node, k) => { node.textContent = heads[k]; });
+  root.querySelectorAll('.ax-numbers thead th').forEach((node, k) => { node.textContent = heads[k]; });
 }
 
 /** How much two compared pins have in common, in words; '' where none are compared. */

@@ -165,7 +165,7 @@ export async function mount(element, host) {
       h('h2', { id: 'attn-story-title' }, say('title')),
       h('p', { class: 'st-lead' }, rich(say('lead'))),
       h('nav', { class: 'st-places', 'aria-label': say('places') }, STEPS.map((step, index) => h('a', {
-        href: `#story-${step.id}`, 'data-step': step.id, title: say(`${step.id}.title`), 'aria-label': say(`${step.id}.title`), click: follow(step.id),
+        href: `#story-${step.id}`, 'data-step': step.id, title: say(`${step.id}.title`), 'aria-label': `${index + 1}. ${say(`${step.id}.title`)}`, click: follow(step.id),
       }, String(index + 1)))),
       h('div', { class: 'st-body' },
         h('div', { class: 'st-steps' }, STEPS.map((step) => nodes[step.id])),
