@@ -3,26 +3,35 @@
 import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 from PIL import Image, UnidentifiedImageError
 from torch import nn
 
-from attn.checkpoints import WeightsInfo
+from attn.checkpoints import BlockFound, WeightsError, WeightsInfo, list_blocks
+from attn.checkpoints.fits import stage_widths
 from attn.figures.document import document
 from attn.figures.export import MapView, npz_bytes, query_csv, snippet, view_figure
 from attn.figures.render import figure_bytes
 from attn.images import open_image
 from attn.inspector import Encoding, Inspection, Inspector
 from attn.mechanisms.foreign import load_mechanism
+from attn.stems import StemUnavailable
+from attn.stems.own_gates import GATED_NETWORKS, GatedNetwork
 from attn.texts import text
-from attn.ui.controls import MAX_ROWS, ControlError, Controls, check_choice
+from attn.ui.controls import MAX_ROWS, ControlError, Controls, check_choice, stages_of
+from attn.ui.examples import EXAMPLES
+from attn.ui.panels.blocks.panel import BlocksView, block_taken
 from attn.ui.panels.channels.panel import ChannelsView
 from attn.ui.panels.explorer.panel import ExplorerView
 from attn.ui.panels.lab.panel import LabView, lab_view
 from attn.ui.panels.lane.panel import LaneView
+from attn.ui.panels.own_gates.panel import OwnGatesView
+from attn.ui.panels.pair.panel import PairView
 from attn.ui.panels.story.panel import StoryView, story_view
 from attn.ui.panels.transposition.panel import TranspositionView, transposition_view
 from attn.ui.storage import store
@@ -54,7 +63,7 @@ def bring_mechanisms(specs: Sequence[str]) -> None:
 # its picture.
 @lru_cache(maxsize=3)
 def _inspector(
-    stem: str, stage: str, detail: str, weights: str, position: bool, seed: int, file: str | None
+    stem: str, stage: str, detail: str, weights: str, position: bool, seed: int, file: str | None, file_block: str
 ) -> Inspector:
     return Inspector(
         stem,
@@ -64,6 +73,7 @@ def _inspector(
         position=position,
         seed=seed,
         file=file,
+        file_block=file_block or None,
         max_rows=MAX_ROWS,
         mechanisms=_brought,
     )
@@ -82,7 +92,16 @@ def _inspection(settled: Controls) -> Inspection:
 def inspector_of(controls: Controls) -> Inspector:
     """The inspector for these controls; the last few are kept."""
     asked = controls.settled()
-    return _inspector(asked.stem, asked.stage, asked.detail, asked.weights, asked.position, asked.seed, asked.file)
+    return _inspector(
+        asked.stem,
+        asked.stage,
+        asked.detail,
+        asked.weights,
+        asked.position,
+        asked.seed,
+        asked.file,
+        asked.file_block,
+    )
 
 
 def encoding_of(controls: Controls) -> Encoding:
@@ -162,6 +181,83 @@ def show_story(controls: Controls) -> tuple[TranspositionView | None, StoryView]
     """The transposition and the story of the same photograph."""
     inspection, inspector = inspection_of(controls), inspector_of(controls)
     return transposition_view(inspection, inspector), story_view(inspection, inspector, inspection.key)
+
+
+def show_pair(asked: Mapping[str, Any], controls: Controls) -> PairView:
+    """Two photographs for one block: examples by name, else the page's own and the one brought as the second."""
+    first, second = (str(asked.get(name) or "") for name in ("first", "second"))
+    for name in (first, second):
+        check_choice("example", name, ("", *EXAMPLES))
+    has_position = controls.settled().weights in ("trained", "tuned")
+    # Without its encoding unless that is asked for: see `attn.pairs.encode_pair`.
+    controls = replace(controls, position=has_position and asked.get("position") is True)
+    paths = EXAMPLES.get(first, controls.photograph), EXAMPLES.get(second, controls.second)
+    here, there = (encoding_of(replace(controls, photograph=path)) for path in paths)
+    return PairView(
+        here, there, first, second, str(asked.get("key") or ""), controls.position if has_position else None
+    )
+
+
+def show_second(controls: Controls) -> PairView:
+    """The page's photograph asked, and a brought one looked into."""
+    return show_pair({}, controls)
+
+
+def show_own_gates(asked: Mapping[str, Any], controls: Controls) -> OwnGatesView:
+    """The gates of a network that was trained with them and, beside them, this project's own; or why there are none."""
+    network = str(asked.get("network") or "")
+    check_choice("stem", network, GATED_NETWORKS)
+    inspection = inspection_of(controls)
+    try:
+        blocks = _gated(network).gates(controls.photograph, controls.longest_side)  # type: ignore[arg-type]
+    except StemUnavailable as error:
+        return OwnGatesView(network, error=error, key=inspection.key)
+    gates = {name: each.weights for name, each in inspection.mechanisms.items() if each.kind == "gate"}
+    ours = {name: each for name, each in gates.items() if each is not None}
+    return OwnGatesView(network, tuple(blocks), ours, key=inspection.key)
+
+
+@lru_cache(maxsize=len(GATED_NETWORKS))
+def _gated(network: str) -> GatedNetwork:
+    return GatedNetwork(network)
+
+
+def show_blocks(controls: Controls) -> BlocksView | None:
+    """The attention blocks of the reader's file, and which of them is used; None without a file."""
+    if not controls.file:
+        return None
+    network = "resnet18" if controls.stem == "bundled" else controls.stem  # whose widths the bundled one has
+    channels = stage_widths()[network, controls.stage]
+    name = Path(controls.file).name
+    try:
+        blocks = _blocks(controls.file)
+    except WeightsError as error:
+        return BlocksView(name, channels, controls.stem, controls.stage, error=error)
+    used = block_taken(blocks, channels, controls.file_block) if controls.weights == "file" else ""
+    return BlocksView(name, channels, controls.stem, controls.stage, blocks, used)
+
+
+@lru_cache(maxsize=4)
+def _blocks(file: str) -> list[BlockFound]:
+    return list_blocks(file)
+
+
+def choose_block(asked: Mapping[str, Any], controls: Controls) -> list[Any]:
+    """Network, stage, weights and block for the one that a reader chose; what does not fit together is said."""
+    wanted = replace(
+        controls,
+        weights="file",
+        file_block=str(asked.get("block") or ""),
+        stem=str(asked.get("stem") or controls.stem),
+        stage=str(asked.get("stage") or controls.stage),
+    ).checked()
+    return [wanted.stem, gr.update(choices=stages_of(wanted.stem), value=wanted.stage), "file", wanted.file_block]
+
+
+def take_file(controls: Controls) -> list[Any]:
+    """Weights, block and the list of blocks for a file that has just been given: the first that fits is used."""
+    found = show_blocks(replace(controls, weights="file", file_block=""))
+    return ["file", found.used if found else "", found]
 
 
 def export_file(asked: Mapping[str, Any], controls: Controls) -> str:

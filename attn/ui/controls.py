@@ -42,7 +42,8 @@ class Controls:
     photograph: path of the uploaded file. example: its name if it is one of the page's own, else "".
     detail: how fine the grid of positions is. longest_side: in pixels.
     position: the trained block's 2-D encoding. seed: of random weights.
-    file: path of an uploaded weights file.
+    file: path of an uploaded weights file; file_block: which of its blocks, "" for the only one that fits.
+    second: path of an uploaded photograph in which the first one's queries look.
     """
 
     language: str = "en"
@@ -56,6 +57,8 @@ class Controls:
     position: bool = True
     seed: int = 0
     file: str | None = None
+    file_block: str = ""
+    second: str | None = None
 
     @classmethod
     def read(cls, values: Sequence[Any]) -> Controls:
@@ -89,7 +92,12 @@ class Controls:
             raise ControlError("page.error.bundled_stage", stage=self.stage, last=BUNDLED_STAGES[-1])
         if self.weights == "file" and not self.file:
             raise ControlError("page.error.file")
-        return replace(self, longest_side=longest_side, seed=seed, position=bool(self.position))
+        block = self.file_block or ""
+        if not isinstance(block, str):
+            raise ControlError(
+                "page.error.choice", name="file_block", allowed="decoder.mid.attn_1", value=in_short(block)
+            )
+        return replace(self, longest_side=longest_side, seed=seed, position=bool(self.position), file_block=block)
 
     @property
     def large(self) -> bool:
@@ -119,6 +127,8 @@ class Controls:
             # Without trained weights the channel mechanisms are random, too.
             seed=self.seed if weights == "random" or not trained else default.seed,
             file=self.file if weights == "file" else None,
+            file_block=self.file_block if weights == "file" else "",
+            second=None,
         )
 
 

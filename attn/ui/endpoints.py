@@ -33,6 +33,7 @@ def inspect(
     seed: float,
     file: str | None = None,
     detail: str = "fine",
+    file_block: str = "",
 ) -> tuple[dict[str, Any], str]:
     """Inspect a photograph: the numbers of every query and mechanism, and the arrays behind them as an NPZ file.
 
@@ -48,13 +49,16 @@ def inspect(
         seed: of random weights.
         file: safetensors with norm, q, k, v and proj_out, for weights = file.
         detail: coarse, fine or finest grid of positions; finest averages over sizes and mirror images, for figures.
+        file_block: which attention block of the file, as in decoder.mid.attn_1; empty takes the only one that fits.
 
     Returns:
         numbers per query and per mechanism
         the arrays as NPZ, with a README of their shapes inside
     """
     with plain_errors("en"):
-        inspection = inspection_of(_controls(image, stem, stage, longest_side, weights, position, seed, file, detail))
+        inspection = inspection_of(
+            _controls(image, stem, stage, longest_side, weights, position, seed, file, detail, file_block)
+        )
     return report(inspection), store(npz_bytes(inspection, attention=False), "inspection.npz")
 
 
@@ -70,6 +74,7 @@ def query(
     seed: float,
     file: str | None = None,
     detail: str = "fine",
+    file_block: str = "",
 ) -> tuple[dict[str, Any], str]:
     """Where one position of a photograph attends: its map, its numbers, and the map over the photograph as PNG.
 
@@ -85,13 +90,14 @@ def query(
         seed: of random weights.
         file: safetensors with norm, q, k, v and proj_out, for weights = file.
         detail: coarse, fine or finest grid of positions; finest averages over sizes and mirror images, for figures.
+        file_block: which attention block of the file, as in decoder.mid.attn_1; empty takes the only one that fits.
 
     Returns:
         the map and its numbers
         the map over the photograph
     """
     with plain_errors("en"):
-        controls = _controls(image, stem, stage, longest_side, weights, position, seed, file, detail)
+        controls = _controls(image, stem, stage, longest_side, weights, position, seed, file, detail, file_block)
         encoding = encoding_of(controls)
         height, width = encoding.grid
         row = whole_number("row", row, 0, height - 1)
@@ -172,6 +178,7 @@ def _controls(
     seed: float,
     file: str | None,
     detail: str,
+    file_block: str,
 ) -> Controls:
     # Numbers as they came: `checked` makes ints of them or says what is wrong.
     return Controls(
@@ -184,6 +191,7 @@ def _controls(
         seed=seed,  # type: ignore[arg-type]
         file=file,
         detail=detail,
+        file_block=file_block,
     ).checked()
 
 

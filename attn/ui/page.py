@@ -12,24 +12,33 @@ from attn.ui.address import address_of, command, restore
 from attn.ui.answers import (
     bring_mechanisms,
     browsers_picture,
+    choose_block,
     explorer_view,
     export_file,
+    show_blocks,
     show_channels,
     show_lab,
     show_lane,
     show_map,
+    show_own_gates,
+    show_pair,
+    show_second,
     show_story,
+    take_file,
 )
 from attn.ui.controls import CONTROLS, MAX_SEED, MAX_SIDE, MIN_SIDE, Controls, known_language, stages_of
 from attn.ui.endpoints import in_turn, inspect, query
 from attn.ui.events import Events
 from attn.ui.modules import call
+from attn.ui.panels.blocks.panel import Blocks
 from attn.ui.panels.channels.panel import Channels
 from attn.ui.panels.explorer.panel import Explorer, ExplorerNotice, ExplorerView
 from attn.ui.panels.head.panel import Head
 from attn.ui.panels.lab.panel import Lab, LabView
 from attn.ui.panels.lane.panel import ChannelLane
+from attn.ui.panels.own_gates.panel import OwnGates
 from attn.ui.panels.page.panel import Bridge
+from attn.ui.panels.pair.panel import Pair
 from attn.ui.panels.story.panel import Story
 from attn.ui.panels.text_lane.panel import TextLane
 from attn.ui.panels.transposition.panel import Transposition
@@ -44,7 +53,18 @@ CHOOSE_FILE = """(weights) => {
   return [];
 }"""
 # What a program may say, by the names of the controls; the order is the order of the endpoints' arguments.
-ARGUMENTS = ("photograph", "stem", "stage", "longest_side", "weights", "position", "seed", "file", "detail")
+ARGUMENTS = (
+    "photograph",
+    "stem",
+    "stage",
+    "longest_side",
+    "weights",
+    "position",
+    "seed",
+    "file",
+    "detail",
+    "file_block",
+)
 
 
 def build_demo(settings: Settings | None = None) -> gr.Blocks:
@@ -94,6 +114,11 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
                 story = Story()
         with gr.Column(elem_id="attn-bench"):
             channels = Channels(elem_id="channels")
+            blocks = Blocks(elem_id="blocks")
+            file_block = gr.Textbox("", visible=False)
+            pair = Pair(elem_id="pair")
+            second = PhotographButton(file_types=["image"], elem_id="attn-second")
+            own_gates = OwnGates(elem_id="own-gates")
             lab = Lab(elem_id="lab")
             TextLane()
         with gr.Column(elem_id="attn-reference"):
@@ -121,7 +146,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             "formulas": formulas,
             "statements": statements,
         }
-        parts = {**labelled, "language": language, "example": example}
+        parts = {**labelled, "language": language, "example": example, "file_block": file_block, "second": second}
         state = [parts[name] for name in CONTROLS]
         turns = Turns(settings.max_waiting)
         events = Events(turns)
@@ -137,7 +162,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         # A network may have to be fetched and a large grid takes its time: the whole animation. A photograph's map is
         # there in a quarter of a second, of which the animation would take a third: a line of text, should it wait.
         slow = [stem.input, stage.input, detail.input, longest_side.release]
-        fast = [photograph.input, weights.input, position.input, seed.submit, seed.blur, file.upload]
+        fast = [photograph.input, weights.input, position.input, seed.submit, seed.blur]
         line = {"show_progress": "minimal", "show_progress_on": bridge}
         # Chosen, pasted, dropped, or made with the camera: a photograph that is no example.
         uploaded = upload.upload(_take, upload, [photograph, example], trigger_mode="always_last", **quick)
@@ -146,6 +171,22 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         inspect_after(partial(gr.on, fast, trigger_mode="always_last"), **line)
         # Nothing that waits is dropped: by itself Gradio's page forgets what is asked for while an event runs.
         inspect_after(partial(uploaded.success, trigger_mode="always_last"), **line)
+        given_file = file.upload(
+            events.on_controls(take_file, 3),
+            state,
+            [weights, file_block, blocks, banner],
+            trigger_mode="always_last",
+            **private,
+        )
+        inspect_after(partial(given_file.success, trigger_mode="always_last"), **line)
+        chosen_block = blocks.choose(
+            events.on_request(choose_block, 4, quick=True),
+            state,
+            [stem, stage, weights, file_block, banner],
+            trigger_mode="always_last",
+            **quick,
+        )
+        inspect_after(partial(chosen_block.success, trigger_mode="always_last"), show_progress_on=explorer)
         weights.change(_show_relevant, weights, [position, seed, file], **quick)
         weights.input(None, weights, None, js=CHOOSE_FILE, **quick)
         stem.change(_stages, [stem, stage], stage, **quick)
@@ -173,6 +214,10 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         latest: dict[str, Any] = {"trigger_mode": "always_last", **hidden}
         shown = explorer.shown(events.on_controls(show_lane, 2), state, [lane, shapes, banner], **latest)
         shown.success(events.on_controls(show_story, 2), state, [transposition, story, banner], **hidden)
+        explorer.shown(events.on_controls(show_blocks, 1), state, [blocks, banner], **latest)
+        pair.ask(events.on_request(show_pair, 1), state, [pair, banner], **latest)
+        second.upload(events.on_controls(show_second, 1), state, [pair, banner], **latest)
+        own_gates.ask(events.on_request(show_own_gates, 1), state, [own_gates, banner], **latest)
         filled = bridge.bench(events.on_controls(show_channels, 1), state, [channels, banner], **latest)
         filled.success(events.on_controls(show_lab, 1), state, [lab, banner], **hidden)
         asked = bridge.command(

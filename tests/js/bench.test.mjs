@@ -3,8 +3,11 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { mechanismOf, recordFor } from '../../attn/ui/panels/channels/buys.js';
 import { axisOf, settledBy } from '../../attn/ui/panels/channels/forest.js';
+import { firstPlaces, stateOf } from '../../attn/ui/panels/blocks/model.js';
 import { channelsModel } from '../../attn/ui/panels/channels/model.js';
 import { answerKind, weightsKind } from '../../attn/ui/panels/channels/weights.js';
+import { summaryOf } from '../../attn/ui/panels/own_gates/depths.js';
+import { pairModel, togglePin } from '../../attn/ui/panels/pair/model.js';
 
 test('the record of the stage and detail shown is chosen, tuned weights only by hand', () => {
   const measured = [
@@ -53,4 +56,45 @@ test('what a mechanism shows follows from what was sent of it', () => {
   assert.deepEqual(names.map((name) => answerKind(model, name)),
     ['query', 'query', 'none', 'same', 'same', 'same', 'same']);
   assert.deepEqual([...model.attention(0, 'own')], [1, 3]);
+});
+
+test('a query of the first photograph is answered over the second, or over both', () => {
+  const one = Float32Array.of(1, 1);
+  const model = pairModel({
+    queries: Int16Array.of(1, 0, 0, 2), queries_scale: one,
+    keys_first: Int16Array.of(1, 0, 0, 0), keys_first_scale: one,
+    keys_second: Int16Array.of(0, 1, 3, 0, 0, 2), keys_second_scale: Float32Array.of(1, 1, 0.5),
+  });
+  const near = (values, expected) => values.forEach((value, i) => assert.ok(Math.abs(value - expected[i]) < 1e-6));
+  const second = model.answer(0, 'second'); // logits 0, 3, 0
+  const sum = 2 + Math.exp(3);
+  near(second.second, [1 / sum, Math.exp(3) / sum, 1 / sum]);
+  assert.deepEqual([second.best, second.first], [1, null]);
+  near([second.share], [1]);
+  const both = model.answer(1, 'both'); // own 0, 0; other 2, 0, 2
+  const all = 3 + 2 * Math.exp(2);
+  near(both.first, [1 / all, 1 / all]);
+  near([both.share], [(1 + 2 * Math.exp(2)) / all]);
+  assert.equal(both.best, 0);
+});
+
+test('a pin is put in once, taken out again, and the oldest makes room', () => {
+  assert.deepEqual(togglePin([1, 2], 3, 3), [1, 2, 3]);
+  assert.deepEqual(togglePin([1, 2, 3], 4, 3), [2, 3, 4]);
+  assert.deepEqual(togglePin([1, 2, 3], 2, 3), [1, 3]);
+});
+
+test('a block of a file is used, usable, refused, or fits elsewhere', () => {
+  const block = { label: 'a', refusal: null, fits: true, places: [] };
+  assert.equal(stateOf(block, 'a'), 'used');
+  assert.equal(stateOf(block, 'b'), 'use');
+  assert.equal(stateOf({ ...block, refusal: { en: 'no' } }, 'a'), 'refused');
+  assert.equal(stateOf({ ...block, fits: false, places: [['resnet18', 'layer4']] }, ''), 'switch');
+  assert.equal(stateOf({ ...block, fits: false }, ''), 'nowhere');
+  const places = [['bundled', 'layer2'], ['resnet18', 'layer2'], ['resnet50', 'layer1'], ['resnet101', 'layer1']];
+  assert.deepEqual(firstPlaces(places), [['bundled', 'layer2'], ['resnet50', 'layer1']]);
+});
+
+test('a block of gates is summed up', () => {
+  assert.deepEqual(summaryOf([0, 0.05, 0.95, 1]), { channels: 4, mean: 0.5, closed: 0.5, open: 0.5 });
 });
