@@ -129,7 +129,7 @@ def _lane_value(inspection: Inspection) -> dict[str, Any]:
 
 def _photograph(inspection: Inspection) -> dict[str, str]:
     out = io.BytesIO()
-    Image.fromarray(inspection.image).save(out, "JPEG", quality=90)
+    Image.fromarray(inspection.image).save(out, "JPEG", quality=86)
     return {"url": _data("image/jpeg", out.getvalue()), "path": "photograph"}
 
 
