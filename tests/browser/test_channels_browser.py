@@ -390,6 +390,43 @@ def test_pictures_are_drawn(page: Any) -> None:
     assert min(colours) > 3
 
 
+def test_every_figure_answers_pointer_and_keyboard(page: Any) -> None:
+    """Under the pointer a label says a value; the arrows walk the points, framed and spoken; Escape ends it."""
+    figures = page.locator(f"{PANEL} figure.attn-figure:has(> canvas)")
+    assert figures.count() >= 15
+    for place in range(figures.count()):
+        figure = figures.nth(place)
+        canvas, label = figure.locator("> canvas"), figure.locator("> .attn-tip")
+        title = figure.locator(".title").inner_text()
+        canvas.focus()
+        assert label.is_hidden(), title
+        page.keyboard.press("Home")
+        first = label.text_content()
+        assert re.search(r"\d", first), title
+        assert figure.locator("> .attn-spoken").text_content() == first, title
+        assert figure.locator("> .attn-mark").is_visible(), title
+        page.keyboard.press("End")
+        assert label.text_content() != first, title
+        page.keyboard.press("Escape")
+        assert label.is_hidden(), title
+        box = canvas.bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.mouse.move(box["x"] + box["width"] / 2 + 1, box["y"] + box["height"] / 2)
+        if "dot" not in title:  # between dots there is nothing to say
+            assert re.search(r"\d", label.inner_text()), title
+
+
+@pytest.mark.parametrize(("kind", "start"), [("PNG", b"\x89PNG"), ("SVG", b"<svg"), ("CSV", b"row,column,value")])
+def test_a_figure_is_saved(page: Any, tmp_path: Path, kind: str, start: bytes) -> None:
+    figure = page.locator(f"{PANEL} figure.attn-figure:has(.title:text('Where the output changed'))").first
+    figure.locator(".attn-save > button").click()
+    with page.expect_download() as waiting:
+        figure.get_by_role("button", name=kind, exact=True).click()
+    assert waiting.value.suggested_filename.endswith(f".{kind.lower()}")
+    waiting.value.save_as(tmp_path / "figure")
+    assert (tmp_path / "figure").read_bytes().startswith(start)
+
+
 @pytest.mark.parametrize("width", [390, 768, 1440])
 def test_nothing_is_wider_than_the_screen(url: str, open_page: Callable[..., Any], width: int) -> None:
     page = open_page(f"{url}?lang=en", viewport={"width": width, "height": 800})

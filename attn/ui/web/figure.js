@@ -94,8 +94,8 @@ export function makeFigure(canvas, shown, { keys = true } = {}) {
       return;
     }
     const fresh = next !== item;
-    const text = tell(next, { at });
     if (fresh) shown.point?.(next, 'pointer');
+    const text = tell(next, { at });
     clearTimeout(resting);
     if (fresh) resting = setTimeout(() => { spoken.textContent = text; }, REST_MS);
   }
@@ -108,8 +108,8 @@ export function makeFigure(canvas, shown, { keys = true } = {}) {
     const to = stepOf(event.key, order ? order.indexOf(here()) : here(), count, shown.columns?.());
     if (to !== null && count) {
       const next = order ? order[to] : to;
+      shown.point?.(next, 'keyboard'); // first: what is said may follow it
       spoken.textContent = tell(next, { framed: true });
-      shown.point?.(next, 'keyboard');
     } else if ((event.key === 'Enter' || event.key === ' ') && shown.pick && item !== null) shown.pick(item);
     else if (event.key === 'Escape' && item !== null) hide();
     else return;
