@@ -20,7 +20,7 @@ from attn.ui.panels.lab.panel import formulas, statements
 # Values of errors that are the page's own and may be longer than what a visitor sent.
 _OWN = ("allowed", "formats", "folder", "path")
 # What Markdown or HTML could take for markup.
-_MARKUP = re.compile(r"[^\w\s.,:;?%/×…–—“”‘’·()（）。，：；、]")
+_MARKUP = re.compile(r"[^\w\s.,:;?%/×…–—“”‘’·()（）。，：；、]|_")
 
 
 def in_short(value: object, length: int = 60) -> str:
