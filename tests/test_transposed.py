@@ -2,13 +2,13 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from gradio.media import get_image
 from torch import Tensor, nn
 
 from attn import AttnBlock, Inspector, TransposedAttnBlock
+from attn.measures.attention import entropy
 from attn.measures.shuffle import shuffle_test
 from attn.mechanisms.position import SinusoidalEncoding2d
 from tests.test_spatial import random_block
@@ -100,7 +100,7 @@ def test_it_is_in_every_inspection_with_the_blocks_weights() -> None:
         assert result.cost.multiply_adds == 6 * 256**2 * 400
         assert result.weights.shape == (256, 256)
         # Neither a spike nor flat.
-        share = -(result.weights * np.log(result.weights)).sum(axis=1).mean() / math.log(256)
+        share = entropy(result.weights).mean()
         assert 0.3 < share < 0.95
 
 
