@@ -9,17 +9,18 @@ import { answerKind, weightsKind } from '../../attn/ui/panels/channels/weights.j
 import { summaryOf } from '../../attn/ui/panels/own_gates/depths.js';
 import { pairModel, togglePin } from '../../attn/ui/panels/pair/model.js';
 
-test('the record of the stage and detail shown is chosen, tuned weights only by hand', () => {
+test('the record of the stage, detail and weights shown is chosen, or the nearest to it', () => {
   const measured = [
     { stage: 'layer3', detail: 'coarse', weights: 'trained' },
     { stage: 'layer3', detail: 'fine', weights: 'tuned' },
     { stage: 'layer3', detail: 'fine', weights: 'trained' },
     { stage: 'layer2', detail: '', weights: 'trained' },
   ];
-  assert.equal(recordFor(measured, 'layer3', 'fine'), 2);
-  assert.equal(recordFor(measured, 'layer3', 'finest'), 0);
-  assert.equal(recordFor(measured, 'layer2', 'fine'), 3);
-  assert.equal(recordFor(measured, 'layer4', 'fine'), 0);
+  assert.equal(recordFor(measured, 'layer3', 'fine', 'random'), 2);
+  assert.equal(recordFor(measured, 'layer3', 'fine', 'tuned'), 1);
+  assert.equal(recordFor(measured, 'layer3', 'finest', 'trained'), 0);
+  assert.equal(recordFor(measured, 'layer2', 'fine', 'tuned'), 3);
+  assert.equal(recordFor(measured, 'layer4', 'fine', 'trained'), 0);
 });
 
 test('an interval that leaves out 0 settles a difference, one that holds it does not', () => {

@@ -15,11 +15,15 @@ const rowName = ({ mechanism }) => text(`story.row.${mechanism}`);
 /** The mechanism of the page that a row measures; of rows that are none, null. */
 export const mechanismOf = (row) => ({ attn: 'spatial', [POSITION]: 'spatial' }[row] ?? row);
 
-/** The record of `measured` for this stage and detail, or for the stage, or the first: its place. */
-export function recordFor(measured, stage, detail) {
-  const near = (test) => measured.findIndex(test);
-  const exact = near((one) => one.stage === stage && [detail, ''].includes(one.detail) && one.weights === 'trained');
-  return Math.max(0, exact >= 0 ? exact : near((one) => one.stage === stage));
+/** The record of `measured` for this stage, detail and weights, or the nearest to them, or the first: its place. */
+export function recordFor(measured, stage, detail, source) {
+  const fitting = [
+    (one) => [detail, ''].includes(one.detail) && one.weights === (source === 'tuned' ? 'tuned' : 'trained'),
+    (one) => [detail, ''].includes(one.detail) && one.weights === 'trained',
+    () => true,
+  ];
+  const places = fitting.map((fits) => measured.findIndex((one) => one.stage === stage && fits(one)));
+  return places.find((place) => place >= 0) ?? 0;
 }
 
 /** The section; nothing where nothing was measured. */
@@ -27,7 +31,7 @@ export function buys(panel) {
   const { live, model, state } = panel;
   const { measured, stage, detail } = model.facts;
   if (!measured.length) return h('section', {}, h('h2', {}, b('buys')), h('p', {}, b('buys.missing')));
-  if (!(state.measured in measured)) state.measured = recordFor(measured, stage, detail);
+  if (!(state.measured in measured)) state.measured = recordFor(measured, stage, detail, model.mechanisms.spatial.source);
   const on = ['measured'];
   const record = () => measured[state.measured];
   const shown = (row) => state.columns.includes(mechanismOf(row.mechanism));
@@ -35,6 +39,11 @@ export function buys(panel) {
     if (mechanismOf(row.mechanism) in model.mechanisms) panel.setColumn(state.subject, mechanismOf(row.mechanism));
   };
   const byValue = (rows) => [...rows].sort((one, other) => other.value - one.value);
+  // What is tuned is compared with the same block that was only trained.
+  const reference = () => {
+    const name = rowName({ mechanism: POSITION });
+    return record().weights === 'tuned' ? b('paired.trained', { name }) : name;
+  };
   const rows = () => byValue(record().rows.map((row) => ({
     ...row, value: row.auc, costs: [row.parameters, row.multiply_adds],
   })));
@@ -59,7 +68,7 @@ export function buys(panel) {
     describe: (row) => b('tip.paired', {
       name: rowName(row), difference: fixed(row.difference, 3), low: fixed(row.low, 3), high: fixed(row.high, 3),
     }),
-  }), { on: ['columns', ...on], onTitle: on, title: () => b('paired.title', { name: rowName({ mechanism: POSITION }) }) });
+  }), { on: ['columns', ...on], onTitle: on, title: () => b('paired.title', { name: reference() }) });
   live.when(on, () => {
     paired.hidden = !record().paired.length;
     for (const [figure, count] of [[forest, rows().length], [paired, differences().length]]) {
@@ -71,8 +80,9 @@ export function buys(panel) {
   function remark() {
     if (!record().paired.length) return b('paired.none');
     const { better, worse, open } = settledBy(record().paired);
-    const names = (list) => list.map((mechanism) => rowName({ mechanism })).join(', ');
-    const name = rowName({ mechanism: POSITION });
+    const tuned = record().weights === 'tuned' ? ` (${t('source.tuned')})` : '';
+    const names = (list) => list.map((mechanism) => rowName({ mechanism }) + tuned).join(', ');
+    const name = reference();
     return [
       better.length && b('paired.better', { name, names: names(better) }),
       worse.length && b('paired.worse', { name, names: names(worse) }),

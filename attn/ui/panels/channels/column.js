@@ -41,7 +41,7 @@ export function columnHead(panel, at, name, on) {
   const mechanism = () => model.mechanisms[name()];
   const select = h('select', {
     'aria-label': b('column.mechanism', { number: at + 1 }), change: () => panel.setColumn(at, select.value),
-  }, Object.values(model.mechanisms).map((one) => h('option', { value: one.name }, titleOf(one))));
+  }, Object.values(model.mechanisms).map((one) => h('option', { value: one.name, title: titleOf(one) }, (state.columns.length > 2 ? shortOf : titleOf)(one))));
   live.when(on, () => { select.value = name(); });
   const remove = h('button', {
     type: 'button', class: 'remove', 'aria-label': b('column.remove', { name: shortOf(mechanism()) }),

@@ -57,11 +57,13 @@ export function forestFigure({ rows, nameOf, strong, line, x, heads = () => [], 
       ctx.textBaseline = 'top';
       ctx.fillText(x(), from, 2, to - from);
       ctx.textAlign = 'center';
-      for (const value of ticks(low, high, Math.max(2, Math.floor((to - from) / 80)))) {
+      const places = ticks(low, high, Math.max(2, Math.floor((to - from) / 80)));
+      const digits = places.every((value) => Math.abs(10 * value - Math.round(10 * value)) < 1e-6) ? 1 : 2;
+      for (const value of places) {
         ctx.fillStyle = colours.line;
         ctx.fillRect(at(value), TOP_PX - 4, 1, bottom - TOP_PX + 4);
         ctx.fillStyle = colours.quiet;
-        ctx.fillText(fixed(value, high - low < 0.15 ? 2 : 1), at(value), bottom + 5);
+        ctx.fillText(fixed(value, digits), at(value), bottom + 5);
       }
       ctx.fillStyle = colours.text;
       ctx.fillRect(at(line()) - 1, TOP_PX - 4, 2, bottom - TOP_PX + 4);
