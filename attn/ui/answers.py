@@ -79,14 +79,17 @@ def _inspector(
     )
 
 
-@lru_cache(maxsize=8)
-def _encoding(settled: Controls) -> Encoding:
+def _encode(settled: Controls) -> Encoding:
     return inspector_of(settled).encode(settled.photograph, settled.longest_side)  # type: ignore[arg-type]
 
 
-@lru_cache(maxsize=4)
-def _inspection(settled: Controls) -> Inspection:
-    return inspector_of(settled).inspect(_encoding(settled))
+def _inspect(settled: Controls) -> Inspection:
+    return inspector_of(settled).inspect(encoding_of(settled))
+
+
+# By whether they are large: of those, which take up to 60 MB each, only the last is kept.
+_encoding = {False: lru_cache(maxsize=8)(_encode), True: lru_cache(maxsize=1)(_encode)}
+_inspection = {False: lru_cache(maxsize=4)(_inspect), True: lru_cache(maxsize=1)(_inspect)}
 
 
 def inspector_of(controls: Controls) -> Inspector:
@@ -110,12 +113,14 @@ def encoding_of(controls: Controls) -> Encoding:
     Raises:
         ControlError: no photograph; and what `Inspector` and its `encode` raise.
     """
-    return _encoding(_with_photograph(controls))
+    settled = _with_photograph(controls)
+    return _encoding[settled.large](settled)
 
 
 def inspection_of(controls: Controls) -> Inspection:
     """The photograph's inspection; the last few are kept. Errors as of `encoding_of`."""
-    return _inspection(_with_photograph(controls))
+    settled = _with_photograph(controls)
+    return _inspection[settled.large](settled)
 
 
 def weights_badge(info: WeightsInfo) -> dict[str, Any]:
