@@ -56,7 +56,8 @@ def bring_mechanisms(specs: Sequence[str]) -> None:
     _brought.clear()
     _brought.update(load_mechanism(spec) for spec in specs)
     _inspector.cache_clear()
-    _inspection.cache_clear()
+    for kept in _inspection.values():
+        kept.cache_clear()
 
 
 # Keyed by settled controls. Paths may be keys: Gradio's cache names files by their content, so a path never changes
