@@ -370,7 +370,7 @@ class TestOurOwnFiles:
     def test_a_channel_module_takes_its_mechanisms_place(self, tmp_path: Path) -> None:
         path = saved(tmp_path / "mine.safetensors", lively(published.SELayer(256)), "layer3.1.se.")
         image = corpus.card()
-        own, default = Inspector(weights="file", file=path), Inspector()
+        own, default = Inspector(weights="file", file=path), Inspector(weights="trained")
         assert own.sources["se"].source == "file"
         assert own.sources["se"].detail == {"block": "layer3.1.se", "layout": "se_linear", "dtype": "float32"}
         assert own.sources["spatial"].source == own.sources["eca"].source == "trained"
