@@ -99,7 +99,7 @@ async def ask(client: httpx.AsyncClient, url: str, number: int, row: int, column
     reply = await client.post(f"{url}/gradio_api/upload", files={"files": (f"{number}.png", content.getvalue())})
     reply.raise_for_status()
     image = {"path": reply.json()[0], "meta": {"_type": "gradio.FileData"}}
-    data = [row, column, image, "bundled", "layer3", SIDE, "similarity", True, 0, None, "coarse"]
+    data = [row, column, image, "bundled", "layer3", SIDE, "similarity", True, 0, None, "coarse", ""]
     reply = await client.post(f"{url}/gradio_api/call/query", json={"data": data})
     reply.raise_for_status()
     async with client.stream("GET", f"{url}/gradio_api/call/query/{reply.json()['event_id']}") as stream:

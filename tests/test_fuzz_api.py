@@ -38,6 +38,7 @@ GOOD: dict[str, Any] = {
     "seed": 0,
     "file": None,
     "detail": "coarse",
+    "file_block": "",
 }
 GRID = (3, 4)  # the cheetah at 64 px
 LONGEST_SENTENCE = 500
@@ -247,7 +248,7 @@ def test_any_json_ends_in_a_map_or_a_sentence(app_url: str, uploaded: str, chang
 
 
 @pytest.mark.parametrize(
-    "data", [[], [1], [1, 2, None], [None] * 11, [1] * 30], ids=lambda data: f"{len(data)} arguments"
+    "data", [[], [1], [1, 2, None], [None] * 12, [1] * 30], ids=lambda data: f"{len(data)} arguments"
 )
 def test_a_wrong_number_of_arguments_is_a_sentence(app_url: str, uploaded: str, data: list[Any]) -> None:
     check_http(app_url, uploaded, data)

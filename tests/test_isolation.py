@@ -115,7 +115,7 @@ def test_a_visitor_over_the_limit_is_told_so(start_app: Callable[..., str], tmp_
 
     def ask(seed: int) -> str:
         kind, answer = call(
-            url, "inspect", [file_data(path), "bundled", "layer3", 320, "random", True, seed, None, "coarse"]
+            url, "inspect", [file_data(path), "bundled", "layer3", 320, "random", True, seed, None, "coarse", ""]
         )
         return kind if kind == "complete" else answer["error"]
 

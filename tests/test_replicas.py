@@ -48,7 +48,7 @@ def upload(url: str, path: Path) -> str:
 
 def query(url: str, path: str) -> list[list[float]]:
     image = {"path": path, "meta": {"_type": "gradio.FileData"}}
-    data = [1, 2, image, "bundled", "layer3", 64, "similarity", True, 0, None, "coarse"]
+    data = [1, 2, image, "bundled", "layer3", 64, "similarity", True, 0, None, "coarse", ""]
     answer = post(f"{url}/gradio_api/run/query", json.dumps({"data": data}).encode(), "application/json")
     return answer["data"][0]["attention"]
 

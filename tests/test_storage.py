@@ -60,7 +60,7 @@ def test_eight_clients_with_one_photograph_get_eight_whole_answers(app_url: str)
     with urllib.request.urlopen(upload_request(app_url, Path(CHEETAH)), timeout=30) as response:
         (path,) = json.load(response)
     # image, stem, stage, longest side, weights, position, seed, file, detail
-    data = [file_data(path), "bundled", "layer3", 320, "similarity", True, 0, None, "coarse"]
+    data = [file_data(path), "bundled", "layer3", 320, "similarity", True, 0, None, "coarse", ""]
 
     def ask(_: int) -> int:
         kind, answer = call(app_url, "inspect", data)
