@@ -102,7 +102,9 @@ def test_the_random_block_is_one_click_and_looks_it(page: Any) -> None:
     positions = 40 * 40
     assert number(page, "perplexity") > 0.9 * positions
     assert trained < 0.5 * positions
-    assert "noise" in page.locator(".ax-badge").inner_text().lower()
+    badge = page.locator(".ax-badge")
+    assert "random weights" in badge.inner_text().lower()
+    assert badge.get_attribute("title") == text("en", "explorer.badge.random.note")
 
 
 def test_a_broken_file_is_a_sentence_and_nothing_is_lost(page: Any) -> None:

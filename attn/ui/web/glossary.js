@@ -25,6 +25,10 @@ export async function explainTerms(page = document) {
     card.lang = t('language.tag');
     card.hidden = false;
     link.setAttribute('aria-describedby', card.id);
+    place(link);
+  }
+
+  function place(link) {
     const at = link.getBoundingClientRect();
     const box = card.getBoundingClientRect();
     const above = at.top > box.height + 12;
@@ -49,7 +53,12 @@ export async function explainTerms(page = document) {
     show(link);
   });
   page.addEventListener('keydown', (event) => { if (event.key === 'Escape' && shown) hide(); });
-  addEventListener('scroll', () => { if (shown) hide(); }, { passive: true, capture: true });
+  addEventListener('scroll', () => { // the card stays with its word
+    if (!shown) return;
+    const at = shown.getBoundingClientRect();
+    if (at.bottom < 0 || at.top > innerHeight) hide();
+    else place(shown);
+  }, { passive: true, capture: true });
   onLanguage(() => loadTexts('glossary').then(hide));
 
 }

@@ -36,6 +36,7 @@ export function buys({ data, words }) {
       });
     },
     items: () => rows().length,
+    columns: () => 1, // one under the other
     hit(px, py, size) {
       const { step } = place(size);
       const i = Math.floor((py - 20) / step);
