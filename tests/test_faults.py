@@ -50,7 +50,8 @@ def test_a_damaged_network_is_a_sentence_on_a_page_that_opens(start_app: Callabl
 
 
 def test_missing_trained_weights_leave_feature_similarity(start_app: Callable[..., str], checkout: Path) -> None:
-    (checkout / "assets/weights/attention_layer3.safetensors").unlink()
+    for name in ("attention_layer3", "tuned_layer3"):
+        (checkout / f"assets/weights/{name}.safetensors").unlink()
     client = Client(start_app(folder=checkout), verbose=False)
     answer, _ = client.predict(row=0, column=0, image=handle_file(LION), api_name="/query")
     assert answer["weights"]["source"] == "similarity"
@@ -149,7 +150,9 @@ def test_a_page_outlives_its_server(chromium: Any) -> None:
         page.wait_for_function("() => location.search.includes('view=')")
         link, cell = page.url, page.locator(PAGE_OPEN).get_attribute("data-col")
         process.kill()
+        page.locator(".ap-settings").click()
         page.get_by_label("Random").check()
+        page.keyboard.press("Escape")  # the settings lie over the window
         page.wait_for_timeout(1000)
         canvas.hover(position={"x": 150, "y": 90})
         page.wait_for_function(f"() => document.querySelector('.attn-explorer').dataset.col !== '{cell}'")

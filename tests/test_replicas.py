@@ -127,6 +127,7 @@ def test_the_page_works_through_the_balancer(replicas: tuple[str, Path], chromiu
     page.wait_for_selector(".attn-channel-lane[data-state=ready]", timeout=180_000)
     page.locator("input[type=file]").first.set_input_files(tmp_path / "eleven.png")
     page.wait_for_selector(".attn-explorer[data-rows='30'][data-cols='40']", timeout=180_000)
+    page.locator(".ap-settings").click()
     page.get_by_label("Random").check()
     page.wait_for_selector(".ax-badge[data-source=random]", timeout=180_000)
     with page.expect_download(timeout=180_000):

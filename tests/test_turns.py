@@ -3,11 +3,22 @@
 import asyncio
 import threading
 import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import pytest
 
 from attn.ui.controls import Controls
 from attn.ui.turns import PER_SESSION, RUNNING, Busy, Turns
+
+Answer = TypeVar("Answer")
+
+
+def run(visit: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
+    """In a thread of its own: the browser tests keep an event loop running in pytest's."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(visit())).result()
 
 
 def test_only_so_many_run_at_once_and_only_so_many_wait() -> None:
@@ -27,7 +38,7 @@ def test_only_so_many_run_at_once_and_only_so_many_wait() -> None:
         turns = Turns(waiting=5)
         return await asyncio.gather(*(turns.run(work) for _ in range(20)), return_exceptions=True)
 
-    answers = asyncio.run(visit())
+    answers = run(visit)
     assert max(most) == RUNNING
     assert sum(answer is None for answer in answers) == RUNNING + 5
     assert all(isinstance(answer, Busy) for answer in answers if answer is not None)
@@ -45,7 +56,7 @@ def test_a_light_visitor_does_not_wait_for_large_inspections() -> None:
             task.cancel()
         return took, await asyncio.gather(*large, return_exceptions=True)
 
-    took, answers = asyncio.run(visit())
+    took, answers = run(visit)
     assert took < 0.2
     assert sum(isinstance(answer, Busy) for answer in answers) == 24 - 11  # one runs, a quarter of 40 waits
 
@@ -63,7 +74,7 @@ def test_a_sessions_answers_come_in_the_order_of_its_questions() -> None:
         with pytest.raises(Busy, match="yours are waiting"):
             await asyncio.gather(*(turns.run(work, 0, session="one") for _ in range(PER_SESSION + 1)))
 
-    asyncio.run(visit())
+    run(visit)
     assert done[:PER_SESSION] == list(range(PER_SESSION))
 
 
@@ -77,7 +88,7 @@ def test_what_raises_gives_its_turn_back() -> None:
             with pytest.raises(KeyError):
                 await turns.run(fail, session="one")
 
-    asyncio.run(visit())
+    run(visit)
 
 
 def test_the_default_is_not_large_and_a_finer_grid_is() -> None:

@@ -232,6 +232,7 @@ def test_what_opens_later_begins_at_the_same_query(app_url: str, open_page: Call
     hover(page, 12, 7)
     page.evaluate("attn.page.set({ place: 'bench' })")
     page.wait_for_selector(".attn-channels[data-row='12'][data-col='7']", timeout=60_000)
+    page.locator(".attn-lab").scroll_into_view_if_needed()  # what is far below is fetched when one comes near
     page.wait_for_selector(".attn-lab[data-state=ready][data-row='12'][data-col='7']", timeout=60_000)
 
 
