@@ -130,7 +130,9 @@ def test_the_page_works_through_the_balancer(replicas: tuple[str, Path], chromiu
     page.locator(".ap-settings").click()
     page.get_by_label("Random").check()
     page.wait_for_selector(".ax-badge[data-source=random]", timeout=180_000)
+    page.keyboard.press("Escape")  # the settings lie over the window
     with page.expect_download(timeout=180_000):
+        page.locator(".ax-view").click()
         page.locator("[data-export=arrays]").click()
     page.close()
     assert failed == []
