@@ -85,7 +85,8 @@ export async function mount(element, host) {
 
   // The pointer that moves by itself, along the story's path, while its picture can be seen.
   let place = 0;
-  setInterval(() => {
+  const mover = setInterval(() => {
+    if (!root.isConnected) clearInterval(mover);
     if (!root.isConnected || !data || !scene?.moves || pointed || document.hidden) return;
     if (matchMedia('(prefers-reduced-motion: reduce)').matches || !inSight(root.querySelector('canvas'))) return;
     place = (place + 1) % data.facts.path.length;
