@@ -41,6 +41,60 @@ def test_stage_and_scores_learn_together(mechanism: str) -> None:
     assert not any(parameter.requires_grad for parameter in stage.parameters())
 
 
+def test_scores_learn_the_teachers_attention_without_segments() -> None:
+    torch.manual_seed(0)
+    stage, rng = toy_stage(), np.random.default_rng(0)
+    scores, teacher = (tune_stage.BlockScores(build("attn_position", CHANNELS)) for _ in range(2))
+    lessons = []
+    with torch.no_grad():
+        teacher.query *= 3  # at the start both are all but flat
+        for _ in range(8):
+            x, queries = torch.randn(CHANNELS, 4, 5), torch.arange(0, 20, 2)
+            both = torch.stack([x, x.flip(-1)]).half()
+            lessons.append(tune_stage.Lesson(both, queries, teacher(x[None], queries).half()))
+
+    @torch.no_grad()
+    def mean_divergence() -> float:
+        return float(np.mean([float(tune_stage.divergence(stage, scores, each, rng)) for each in lessons]))
+
+    start = mean_divergence()
+    # A photograph whose annotator calls everything one thing ranks nothing: the lessons alone teach.
+    alike = [[Example(lessons[0].before[0], torch.zeros(1, 20, dtype=torch.int64))]]
+    tune_stage.tune(stage, scores, alike, steps=60, seed=0, rate=1e-2, taught=lessons)
+    assert mean_divergence() < start / 2
+
+
+def test_a_lesson_is_the_same_mirrored() -> None:
+    """Without position, a mirrored photograph has the mirrored attention."""
+    torch.manual_seed(0)
+    stage, x = toy_stage(), torch.randn(CHANNELS, 4, 5)
+    scores = tune_stage.CosineScores(nn.Identity())
+    finer = x.repeat_interleave(2, 1).repeat_interleave(2, 2)
+    queries = torch.tensor([0, 3, 13])
+    with torch.no_grad():
+        lesson = tune_stage.Lesson(torch.stack([finer, finer.flip(-1)]), queries, scores(x[None], queries))
+        stage = nn.Sequential(nn.AvgPool2d(2), stage)
+        found = [float(tune_stage.divergence(stage, scores, lesson, np.random.default_rng(s))) for s in range(6)]
+    assert max(found) < 0.05
+
+
+def test_only_the_last_stages_can_learn() -> None:
+    layers = tune_stage.dilated_layers({})
+    frozen, learning = tune_stage.split(layers, ["layer2", "layer3"])
+    assert [name for name, _ in learning.named_children()] == ["layer2", "layer3"]
+    x = torch.randn(1, 3, 32, 48)
+    assert torch.equal(learning(frozen(x)), layers(x))
+    with pytest.raises(ValueError, match="expected the last stages to learn, got layer2"):
+        tune_stage.split(layers, ["layer2"])
+
+
+def test_the_layers_to_go_on_from_are_those_given() -> None:
+    changed = {"stem.layer3.0.bn1.bias": torch.full((256,), 2.0), "attn.q.weight": torch.zeros(1)}
+    layers, plain = tune_stage.dilated_layers(changed), tune_stage.dilated_layers({})
+    different = [n for n, t in layers.state_dict().items() if not torch.equal(t, plain.state_dict()[n])]
+    assert different == ["layer3.0.bn1.bias"]
+
+
 def test_scores_become_a_block_that_ranks_the_same() -> None:
     torch.manual_seed(1)
     scores = tune_stage.BlockScores(build("attn_position", CHANNELS))
@@ -95,6 +149,15 @@ def test_a_look_keeps_features_and_segments_together() -> None:
     assert len(sizes) > 3
 
 
+def test_a_look_at_finer_features_cuts_whole_positions() -> None:
+    segments = torch.arange(48)[None]
+    features = segments[0].view(1, 6, 8).repeat_interleave(2, 1).repeat_interleave(2, 2).float()
+    for seed in range(10):
+        before, seen = tune_stage.look(Example(features.half(), segments), np.random.default_rng(seed))
+        coarse = before[0, ::2, ::2].flatten()
+        torch.testing.assert_close(coarse * seen[0, -1] / coarse[-1], seen[0].float())
+
+
 def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     scene = tmp_path / "scene"
     scene.mkdir()
@@ -104,7 +167,9 @@ def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
         np.savez(scene / f"{seed}.npz", owner, owner)
     output = tmp_path / "weights"
     flags = ["--images", str(scene), "--output", str(output), "--quick", "--sides", "64"]
-    tune_stage.main(flags)
+    tune_stage.main([*flags, "--learn", "layer3"])
+    first = load_file(output / "tuned_layer3.safetensors")
+    tune_stage.main([*flags, "--start", str(output / "tuned_layer3.safetensors"), "--photographs", str(scene)])
     tune_stage.main([*flags, "--alone", "se", "--validation", str(scene)])
     figures = json.loads((output / "figures.json").read_text())["layer3"]
     assert figures["alone"]["se"]["rows"][0]["photographs"] == 3
@@ -114,7 +179,8 @@ def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     stored = load_bundled("tuned_layer3.safetensors")
     assert {tensor.dtype for tensor in stored.values()} == {torch.float16}
     tuned = {name.removeprefix("stem."): t for name, t in stored.items() if name.startswith("stem.")}
-    assert set(tuned) == {name for name in stem if name.startswith("layer3.")}
+    assert set(tuned) == {name for name in stem if name.startswith(("layer2.", "layer3."))}
+    assert {name.split(".")[1] for name in first if name.startswith("stem.")} == {"layer3"}
     assert all(tensor.shape == stem[name].shape for name, tensor in tuned.items())
     for mechanism in TRAINED:
         load(mechanism, 256, stored)

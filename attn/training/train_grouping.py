@@ -63,12 +63,14 @@ class Example:
     segments: Tensor
 
 
-def cache(stem: ResNetStem, folder: Path, sides: Sequence[int]) -> list[list[Example]]:
+def cache(stem: ResNetStem, folder: Path, sides: Sequence[int], layers: nn.Module | None = None) -> list[list[Example]]:
     """Features of the photographs `ID.jpg` + `ID.npz` in `folder`, computed once: a list of views per photograph.
 
-    A view is one longest side in px, as it is or mirrored, computed in bfloat16. ValueError where the folder holds no
-    such pair.
+    A view is one longest side in px, as it is or mirrored, computed in bfloat16. Features are those that `layers` give
+    in place of the stem, where there are some; segments are on the grid of the stem all the same. ValueError where the
+    folder holds no such pair.
     """
+    network = stem if layers is None else layers
     photographs = []
     for path in sorted(folder.glob("*.jpg")):
         if not path.with_suffix(".npz").is_file():
@@ -76,14 +78,13 @@ def cache(stem: ResNetStem, folder: Path, sides: Sequence[int]) -> list[list[Exa
         views = []
         for side in sides:
             pixels = stem.preprocess(open_image(path), side)
+            grid = (pixels.shape[2] // stem.stride_px, pixels.shape[3] // stem.stride_px)
+            segments = load_segments(path.with_suffix(".npz"), grid)
             for mirrored in (False, True):
                 with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-                    features = stem(pixels.flip(-1) if mirrored else pixels)[0].half().contiguous()
-                grid = (features.shape[1], features.shape[2])
-                segments = load_segments(path.with_suffix(".npz"), grid)
-                if mirrored:
-                    segments = segments.unflatten(1, grid).flip(-1).flatten(1)
-                views.append(Example(features, segments))
+                    features = network(pixels.flip(-1) if mirrored else pixels)[0].half().contiguous()
+                seen = segments.unflatten(1, grid).flip(-1).flatten(1) if mirrored else segments
+                views.append(Example(features, seen))
         photographs.append(views)
     if not photographs:
         raise ValueError(f"expected photographs ID.jpg with segments ID.npz in {folder}, found none")
