@@ -4,6 +4,7 @@ import test from 'node:test';
 import { mechanismOf, recordFor } from '../../attn/ui/panels/channels/buys.js';
 import { axisOf, settledBy } from '../../attn/ui/panels/channels/forest.js';
 import { firstPlaces, stateOf } from '../../attn/ui/panels/blocks/model.js';
+import { partsOf, stateOf as linkedState } from '../../attn/ui/panels/channels/linked.js';
 import { channelsModel } from '../../attn/ui/panels/channels/model.js';
 import { answerKind, weightsKind } from '../../attn/ui/panels/channels/weights.js';
 import { summaryOf } from '../../attn/ui/panels/own_gates/depths.js';
@@ -98,4 +99,31 @@ test('a block of a file is used, usable, refused, or fits elsewhere', () => {
 
 test('a block of gates is summed up', () => {
   assert.deepEqual(summaryOf([0, 0.05, 0.95, 1]), { channels: 4, mean: 0.5, closed: 0.5, open: 0.5 });
+});
+
+test('the bench says in the address what is not as the page opens with it, and reads it back', () => {
+  const opened = linkedState({});
+  assert.deepEqual(opened, {
+    columns: ['spatial', 'se'], subject: 1, sort: { key: 'change_norm', descending: true }, channel: null, picked: false,
+  });
+  assert.deepEqual(partsOf(opened, {}), { columns: null, subject: null, sort: null });
+  const state = { ...opened, columns: ['xca', 'spatial', 'xca'], subject: 2, sort: { key: 'gate', descending: false } };
+  const parts = partsOf(state, {});
+  assert.deepEqual(parts, { columns: 'xca~spatial~xca', subject: 2, sort: 'gate' });
+  assert.deepEqual(linkedState({ ...parts, channel: '7' }), { ...state, channel: 7, picked: true });
+  assert.deepEqual(linkedState({ sort: '-std_after' }).sort, { key: 'std_after', descending: true });
+});
+
+test('beside the AttnBlock stands what the window shows beside it, unless the address names columns', () => {
+  const state = linkedState({ mechanism: 'eca' });
+  assert.deepEqual(state.columns, ['spatial', 'eca']);
+  assert.equal(partsOf(state, { mechanism: 'eca' }).columns, null);
+  assert.equal(partsOf(state, {}).columns, 'spatial~eca');
+  assert.deepEqual(linkedState({ mechanism: 'spatial' }).columns, ['spatial', 'se']);
+});
+
+test('nonsense in the address is as if it were not there', () => {
+  assert.deepEqual(linkedState({ columns: 'xca', subject: '9', channel: '-1' }), linkedState({}));
+  assert.deepEqual(linkedState({ columns: 'a~b~c~d~e', subject: 'x' }).columns, ['a', 'b', 'c', 'd']);
+  assert.equal(linkedState({ columns: 'a~b~c', subject: '1.5' }).subject, 1);
 });

@@ -4,7 +4,7 @@
 // In the order in which they stand in a link. `view` is the explorer's (see view.js).
 const NAMES = [
   'example', 'stem', 'stage', 'detail', 'side', 'weights', 'position', 'seed', 'place', 'step', 'mechanism', 'channel',
-  'shuffle', 'view', 'lang',
+  'columns', 'subject', 'sort', 'shuffle', 'view', 'lang',
 ];
 // What belongs to one photograph.
 const OF_PHOTOGRAPH = ['channel', 'shuffle', 'view'];

@@ -1,31 +1,31 @@
 // What the panel's pieces share: the data, what is chosen, and how that changes. Every piece takes it first:
-//   live (reactive()), model, photo {image, grey}, state {columns, subject, channel, query, statistic, sort, measured}
+//   live (reactive()), model, photo {image, grey}, state {columns, subject, channel, picked, query, statistic, sort, measured}
 // `state` changes through the setters alone, which tell the other panels. What depends on a choice is written anew when
 // its name changes in `live`: "column:0" …, "columns" (any of them), subject, channel, query, statistic, measured.
+import { asked, remember } from '../../web/address.js';
 import { reactive } from '../../web/reactive.js';
 import { emit } from '../../web/services.js';
 import { extent, peakOf } from '../../web/statistics.js';
+import { FEWEST_COLUMNS, MOST_COLUMNS, partsOf, stateOf } from './linked.js';
 
 export const STATISTICS = ['mean', 'std', 'min', 'max', 'sparsity', 'energy_share'];
-export const FEWEST_COLUMNS = 2;
-export const MOST_COLUMNS = 4;
 
 /** The choices of the panel in `root`; `source` is its name among those that tell. rebuild() makes the panel anew. */
 export function makeChoices(root, source, rebuild) {
+  // What of it a link holds.
+  const link = () => {
+    root.dataset.columns = panel.state.columns.join(' ');
+    remember(partsOf(panel.state, asked()));
+  };
   const panel = {
     root,
     live: reactive(),
     model: null,
     photo: null,
-    state: {
-      columns: ['spatial', 'se'], // a mechanism each
-      subject: 1, // the column whose statistics the table and the chosen channel show
-      channel: null,
-      query: null,
-      statistic: 'mean',
-      sort: { key: 'change_norm', descending: true },
-      measured: null, // which record of the measured figures
-    },
+    // columns: a mechanism each; subject: the column whose statistics the table and the chosen channel show; sort: of the
+    // table; picked: the channel was chosen, by somebody or a link; measured: which record of the measured figures.
+    state: { query: null, statistic: 'mean', measured: null, ...stateOf(asked()) },
+    link,
 
     setQuery(row, col, tell = true) {
       const { state, model } = panel;
@@ -40,10 +40,12 @@ export function makeChoices(root, source, rebuild) {
 
     setChannel(channel, tell = true) {
       if (!(channel >= 0 && channel < panel.model.facts.channels) || channel === panel.state.channel) return;
-      panel.state.channel = channel;
+      Object.assign(panel.state, { channel, picked: true });
       root.dataset.channel = channel;
       panel.live.update('channel');
-      if (tell) emit('attn:channel', { source, channel });
+      if (!tell) return;
+      remember({ channel });
+      emit('attn:channel', { source, channel });
     },
 
     /** Shows another mechanism in a column; all that it needs is here. */
@@ -51,7 +53,7 @@ export function makeChoices(root, source, rebuild) {
       const { columns } = panel.state;
       if (!(name in panel.model.mechanisms) || !(at in columns) || columns[at] === name) return;
       columns[at] = name;
-      root.dataset.columns = columns.join(' ');
+      link();
       panel.live.update(`column:${at}`, 'columns');
       if (tell) emit('attn:mechanism', { source, name });
     },
@@ -60,7 +62,7 @@ export function makeChoices(root, source, rebuild) {
       const { columns } = panel.state;
       if (columns.length >= MOST_COLUMNS) return;
       columns.push(Object.keys(panel.model.mechanisms).find((name) => !columns.includes(name)) ?? columns[0]);
-      root.dataset.columns = columns.join(' ');
+      link();
       rebuild();
     },
 
@@ -69,21 +71,32 @@ export function makeChoices(root, source, rebuild) {
       if (columns.length <= FEWEST_COLUMNS) return;
       columns.splice(at, 1);
       panel.state.subject = Math.min(panel.state.subject, columns.length - 1);
-      root.dataset.columns = columns.join(' ');
+      link();
       rebuild();
     },
 
     setSubject(at) {
       panel.state.subject = at;
+      link();
       panel.live.update('subject');
+    },
+
+    setSort(sort) {
+      panel.state.sort = sort;
+      link();
     },
 
     /** What another panel shows is shown here, too: in a column already, else in the first for channels. */
     follow(name) {
       const { columns } = panel.state;
       if (columns.includes(name) || name === 'spatial') return;
-      const at = columns.findIndex((one) => one !== 'spatial');
-      panel.setColumn(at < 0 ? columns.length - 1 : at, name, false);
+      const first = columns.findIndex((one) => one !== 'spatial');
+      const at = first < 0 ? columns.length - 1 : first;
+      if (panel.model) panel.setColumn(at, name, false);
+      else {
+        columns[at] = name; // said before the arrays are here
+        link();
+      }
     },
 
     /** The mechanism that the table and the chosen channel show. */

@@ -2,8 +2,8 @@
 import { compact, rSquared, readable } from '../../web/numbers.js';
 import { h } from '../../web/reactive.js';
 import { fitFigures, movedFigure, whereFigure, whichFigure } from './changes.js';
-import { FEWEST_COLUMNS, MOST_COLUMNS } from './choices.js';
 import { FORMULAS } from './formulas.js';
+import { FEWEST_COLUMNS, MOST_COLUMNS } from './linked.js';
 import { answerFigure, weightsFigure } from './weights.js';
 import { b, known, shortOf, t, titleOf } from './words.js';
 

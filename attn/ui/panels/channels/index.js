@@ -1,5 +1,6 @@
 // The bench: two to four mechanisms on the same features, side by side, and every channel before and after. All of it is
 // drawn from one file of arrays, so that pointing, choosing, sorting and another mechanism for a column ask no server.
+import { onAsked, remember } from '../../web/address.js';
 import { fetchArrays } from '../../web/arrays.js';
 import { sameSpot } from '../../web/cell.js';
 import { markStale } from '../../web/current.js';
@@ -23,6 +24,7 @@ import { columns } from './column.js';
 import { channelStepper, subjectChoice } from './controls.js';
 import { correlations } from './correlation.js';
 import { costs } from './costs.js';
+import { stateOf } from './linked.js';
 import { channelsModel } from './model.js';
 import { movers } from './movers.js';
 import { statisticsFigure } from './statistics.js';
@@ -94,12 +96,18 @@ export async function mount(element, host) {
   on(root, 'attn:channel', ({ source, channel }) => {
     if (source === SOURCE) return;
     if (panel.model) panel.setChannel(channel, false);
-    else panel.state.channel = channel;
+    else Object.assign(panel.state, { channel, picked: true });
   });
   on(root, 'attn:mechanism', ({ source, name }) => {
-    if (source === SOURCE) return;
-    if (panel.model) panel.follow(name);
-    else if (name !== 'spatial') panel.state.columns[1] = name;
+    if (source !== SOURCE) panel.follow(name);
+  });
+  // Back or forward: what the address names is shown, the rest stays.
+  onAsked(root, (now) => {
+    const { channel, picked, ...wanted } = stateOf(now);
+    Object.assign(panel.state, wanted, picked ? { channel, picked } : {});
+    if (!panel.model) return;
+    choose(panel);
+    build();
   });
   onSpoken(root, () => (panel.model ? build() : say('empty')));
   onLooks(root, () => { if (panel.model) panel.live.update('all'); });
@@ -108,17 +116,17 @@ export async function mount(element, host) {
   opened();
 }
 
-// The query is where the other panels have it; the channel and the columns stay, if there are such.
+// The query is where the other panels have it; a channel that was chosen and the columns stay, if there are such.
 function choose({ model, state, root }) {
   const { grid, channels } = model.facts;
   const told = latest('attn:query');
   const [row, col] = told ? sameSpot(told, grid) : grid.map((side) => side >> 1);
   state.query = { row, col };
-  if (!(state.channel !== null && state.channel < channels)) {
-    state.channel = sortedOrder(model.arrays.stats_std_before, true)[0];
-  }
+  state.picked &&= state.channel < channels;
+  if (state.picked) remember({ channel: state.channel }); // also with another photograph
+  else [state.channel] = sortedOrder(model.arrays.stats_std_before, true);
   const names = Object.keys(model.mechanisms);
-  state.columns = state.columns.map((name, at) => (name in model.mechanisms ? name : names[at % names.length]));
+  state.columns = state.columns.map((name, at) => (names.includes(name) ? name : names[at % names.length]));
   state.measured = null;
   Object.assign(root.dataset, { row, col, channel: state.channel, columns: state.columns.join(' ') });
 }

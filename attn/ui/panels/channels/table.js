@@ -4,6 +4,7 @@ import { h } from '../../web/reactive.js';
 import { saveFile } from '../../web/save.js';
 import { sortedOrder } from '../../web/statistics.js';
 import { STATISTICS } from './choices.js';
+import { SORT } from './linked.js';
 import { statisticText, t } from './words.js';
 
 const ROW_PX = 28;
@@ -35,6 +36,7 @@ export function channelTable(panel) {
   const { model, state, live } = panel;
   const rowId = `channels-row-${Math.random().toString(36).slice(2)}-`;
   let shown = columnsOf(model, panel.subject());
+  if (!shown.some(({ key }) => key === state.sort.key)) state.sort = { ...SORT }; // a link may name anything
   let order = [];
   const body = h('tbody');
   const grid = h('table', { role: 'grid', tabindex: 0, 'aria-rowcount': model.facts.channels + 2 },
@@ -43,7 +45,7 @@ export function channelTable(panel) {
 
   function sortBy(key) {
     const same = state.sort.key === key;
-    state.sort = { key, descending: same ? !state.sort.descending : key !== 'channel' };
+    panel.setSort({ key, descending: same ? !state.sort.descending : key !== 'channel' });
     arrange();
   }
 
