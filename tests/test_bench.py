@@ -19,7 +19,7 @@ from attn.ui.controls import ControlError, Controls
 from attn.ui.examples import EXAMPLES
 from attn.ui.panels.blocks.panel import Blocks, block_taken
 from attn.ui.panels.own_gates.panel import OwnGates
-from attn.ui.panels.pair.panel import Pair, pair_arrays
+from attn.ui.panels.pair.panel import Pair, PairRefused, pair_arrays
 
 SMALL = Controls(photograph=EXAMPLES["lion"], longest_side=96, stage="layer2")
 
@@ -72,6 +72,15 @@ def test_the_second_photograph_may_be_brought_and_position_asked_for(tmp_path: P
     value = component.postprocess(brought)
     assert value is not None
     assert value.facts["grids"] == [list(brought.first.grid), list(brought.second.grid)]
+
+
+def test_a_refused_photograph_is_said_by_the_panel_itself() -> None:
+    with pytest.raises(ControlError) as refused:
+        answers.show_pair({"second": "nobody"}, SMALL)
+    value = Pair().postprocess(PairRefused(refused.value))
+    assert value is not None
+    assert value.arrays is None
+    assert value.facts["error"] == {language: refused.value.sentence(language) for language in ("en", "zh")}
 
 
 def test_the_first_block_that_fits_is_used_until_another_is_chosen(file: str) -> None:

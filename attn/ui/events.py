@@ -14,17 +14,23 @@ from attn.ui.controls import CONTROLS, Controls
 from attn.ui.turns import Turns
 from attn.ui.wording import notice, worded
 
+# A panel's value for what cannot be answered.
+Refused = Callable[[PlainError], Any]
+
 
 class Events:
     """Answers to the events whose inputs are `CONTROLS` and whose last output is the banner for notices.
 
-    A function gets the controls, checked, and gives the values of ``outputs`` components, or those and a notice.
+    A function gets the controls, checked, and gives the values of ``outputs`` components, or those and a notice. What
+    cannot be answered is a notice, or what ``refused`` makes of it: a panel that waits for its answer says it itself.
     """
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
 
-    def on_controls(self, function: Callable[[Controls], Any], outputs: int) -> Callable[..., Any]:
+    def on_controls(
+        self, function: Callable[[Controls], Any], outputs: int, *, refused: Refused | None = None
+    ) -> Callable[..., Any]:
         """``function`` as an answer; the download of a network's weights shows as a bar on the page."""
 
         async def answer(
@@ -32,18 +38,23 @@ class Events:
             progress: gr.Progress = gr.Progress(track_tqdm=True),  # noqa: B008 - Gradio's way
             *values: Any,
         ) -> list[Any]:
-            return await self._answer(function, (), values, outputs, request)
+            return await self._answer(function, (), values, outputs, request, refused)
 
         return answer
 
     def on_request(
-        self, function: Callable[[Mapping[str, Any], Controls], Any], outputs: int, *, quick: bool = False
+        self,
+        function: Callable[[Mapping[str, Any], Controls], Any],
+        outputs: int,
+        *,
+        quick: bool = False,
+        refused: Refused | None = None,
     ) -> Callable[..., Any]:
         """The same where the page's script sends a record of its own; what is ``quick`` takes no turn."""
 
         async def answer(request: gr.Request, event: gr.EventData, *values: Any) -> list[Any]:
             asked = event._data if isinstance(event._data, dict) else {}
-            return await self._answer(function, (asked,), values, outputs, None if quick else request)
+            return await self._answer(function, (asked,), values, outputs, None if quick else request, refused)
 
         return answer
 
@@ -54,6 +65,7 @@ class Events:
         values: Sequence[Any],
         outputs: int,
         request: gr.Request | None,
+        refused: Refused | None,
     ) -> list[Any]:
         controls = Controls.read(values[: len(CONTROLS)])
         try:
@@ -64,6 +76,8 @@ class Events:
                 session = request.session_hash
                 answer = await self._turns.run(function, *asked, checked, session=session, large=checked.large)
         except PlainError as error:
+            if refused is not None:
+                return [refused(error), gr.skip()]
             return [*[gr.skip()] * outputs, notice(worded(error, controls.language))]
         answers = list(answer) if isinstance(answer, tuple | list) else [answer]
         return answers if len(answers) > outputs else [*answers, gr.skip()]

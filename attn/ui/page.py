@@ -36,9 +36,9 @@ from attn.ui.panels.explorer.panel import Explorer, ExplorerNotice, ExplorerView
 from attn.ui.panels.head.panel import Head
 from attn.ui.panels.lab.panel import Lab, LabView
 from attn.ui.panels.lane.panel import ChannelLane
-from attn.ui.panels.own_gates.panel import OwnGates
+from attn.ui.panels.own_gates.panel import OwnGates, OwnGatesView
 from attn.ui.panels.page.panel import Bridge
-from attn.ui.panels.pair.panel import Pair
+from attn.ui.panels.pair.panel import Pair, PairRefused
 from attn.ui.panels.story.panel import Story
 from attn.ui.panels.text_lane.panel import TextLane
 from attn.ui.panels.transposition.panel import Transposition
@@ -215,9 +215,10 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         shown = explorer.shown(events.on_controls(show_lane, 2), state, [lane, shapes, banner], **latest)
         shown.success(events.on_controls(show_story, 2), state, [transposition, story, banner], **hidden)
         explorer.shown(events.on_controls(show_blocks, 1), state, [blocks, banner], **latest)
-        pair.ask(events.on_request(show_pair, 1), state, [pair, banner], **latest)
-        second.upload(events.on_controls(show_second, 1), state, [pair, banner], **latest)
-        own_gates.ask(events.on_request(show_own_gates, 1), state, [own_gates, banner], **latest)
+        pair.ask(events.on_request(show_pair, 1, refused=PairRefused), state, [pair, banner], **latest)
+        second.upload(events.on_controls(show_second, 1, refused=PairRefused), state, [pair, banner], **latest)
+        no_gates = partial(OwnGatesView, "", (), {})
+        own_gates.ask(events.on_request(show_own_gates, 1, refused=no_gates), state, [own_gates, banner], **latest)
         filled = bridge.bench(events.on_controls(show_channels, 1), state, [channels, banner], **latest)
         filled.success(events.on_controls(show_lab, 1), state, [lab, banner], **hidden)
         asked = bridge.command(

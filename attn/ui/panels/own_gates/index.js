@@ -20,27 +20,37 @@ export async function mount(element, host) {
   const root = element.querySelector('.attn-own-gates');
   const networks = root.dataset.networks.split(' ');
   const live = reactive();
-  let arrays = null;
+  let shown = null; // {facts, arrays}; stays until others are here
   let chosen = 0;
   let waiting = '';
+  let refusal = null; // why what was asked for last is not here: language → sentence
   let turn = 0;
-  const checkStale = markStale(root, () => host.value?.facts?.key);
+  const checkStale = markStale(root, () => shown?.facts.key);
 
   const columns = () => [
-    ...host.value.facts.blocks.map((block, depth) => ({ ...block, gates: arrays[depth] })),
-    ...host.value.facts.ours.map((name) => ({ name: text(`channels.short.${name}`), ours: true, gates: arrays[`ours_${name}`] })),
+    ...shown.facts.blocks.map((block, depth) => ({ ...block, gates: shown.arrays[depth] })),
+    ...shown.facts.ours.map((name) => ({
+      name: text(`channels.short.${name}`), ours: true, gates: shown.arrays[`ours_${name}`],
+    })),
   ];
 
   async function load() {
     const mine = ++turn;
-    waiting = '';
-    arrays = null;
-    if (host.value?.arrays) {
-      const here = await fetchArrays(host.value.arrays.url);
+    const { arrays, facts } = host.value ?? {};
+    try {
+      const here = arrays ? await fetchArrays(arrays.url) : null;
       if (mine !== turn) return;
-      arrays = here;
-      chosen = Math.min(chosen, columns().length - 1);
+      if (here) {
+        shown = { arrays: here, facts };
+        chosen = Math.min(chosen, columns().length - 1);
+      }
+      refusal = facts?.error ?? null;
+    } catch (error) {
+      if (mine !== turn) return;
+      refusal = { [language()]: text('channels.error') };
+      console.error(error);
     }
+    waiting = '';
     await build();
   }
 
@@ -55,18 +65,18 @@ export async function mount(element, host) {
     root.lang = text('language.tag');
     root.replaceChildren(h('h2', {}, t('title')), h('p', {}, rich(t('lead'))),
       h('div', { class: 'controls' }, networks.map((network) => h('button', {
-        type: 'button', 'aria-pressed': String(host.value?.facts?.network === network), click: () => ask(network),
+        type: 'button', 'aria-pressed': String(shown?.facts.network === network), click: () => ask(network),
       }, t(`network.${network}`)))),
-      live.live(['waiting'], said, 'p', { class: 'note', role: 'status' }), ...(arrays ? figures() : []));
+      live.live(['waiting'], said, 'p', { class: 'note', role: 'status' }), ...(shown ? figures() : []));
     checkStale();
-    root.dataset.state = arrays ? 'ready' : host.value?.facts?.error ? 'error' : 'empty';
+    root.dataset.state = shown ? 'ready' : refusal ? 'error' : 'empty';
     live.update('all');
     await live.flush();
   }
 
   function said() {
     if (waiting) return t('waiting', { network: t(`network.${waiting}`) });
-    return host.value?.facts?.error?.[language()] ?? '';
+    return refusal?.[language()] ?? '';
   }
 
   function figures() {
@@ -84,7 +94,7 @@ export async function mount(element, host) {
           chosen = i;
           live.update('chosen');
         },
-      }), { on: ['chosen'], onTitle: [], ratio: '2.2', title: () => t('depths', { count: host.value.facts.blocks.length }) }),
+      }), { on: ['chosen'], onTitle: [], ratio: '2.2', title: () => t('depths', { count: shown.facts.blocks.length }) }),
       framed(live, curvesFigure({
         xs: () => ranked().map((_, i) => i + 1), range: () => [0, 1],
         lines: () => [{ key: 'gates', text: nameOf(block()), values: ranked(), strong: true, accent: true }],
@@ -102,10 +112,10 @@ export async function mount(element, host) {
 
   // Another photograph: the network is here already, and is asked again when it is looked at.
   on(root, 'attn:map', ({ key }) => {
-    if (arrays && key && key !== host.value.facts.key) whenOpened(root, () => ask(host.value.facts.network))();
+    if (shown && key && key !== shown.facts.key) whenOpened(root, () => ask(shown.facts.network))();
   });
   onSpoken(root, build);
-  onLooks(root, () => { if (arrays) live.update('all'); });
+  onLooks(root, () => { if (shown) live.update('all'); });
   host.watch(load);
   await load();
 }

@@ -12,7 +12,7 @@ import { h, reactive } from '../../web/reactive.js';
 import { rich } from '../../web/rich.js';
 import { latest, on, onSpoken } from '../../web/services.js';
 import { entropy, scaled } from '../../web/statistics.js';
-import { loadTexts, t as text } from '../../web/texts.js';
+import { language, loadTexts, t as text } from '../../web/texts.js';
 import { onLooks } from '../../web/theme.js';
 import { pairModel, togglePin } from './model.js';
 
@@ -28,6 +28,7 @@ export async function mount(element, host) {
   const wanted = { first: '', second: 'cheetah', position: false }; // what was asked for last
   const state = { query: null, pins: [], over: 'second' };
   let shown = null; // {facts, model, photos}
+  let refusal = null; // why what was asked for last is not here: language → sentence
   let turn = 0;
 
   const spot = (place, cols) => text('channels.cell', { row: Math.floor(place / cols), col: place % cols });
@@ -36,10 +37,14 @@ export async function mount(element, host) {
 
   function ask(changes = {}) {
     Object.assign(wanted, changes);
+    refusal = null;
     root.dataset.state = 'loading';
     live.update('state');
     host.trigger('ask', { ...wanted, key: latest('attn:map')?.key ?? '' });
   }
+
+  const askedFor = ({ first, second, position }) =>
+    Object.assign(wanted, { first, second, position: Boolean(position) });
 
   // What is looked at first: an example other than the page's own photograph.
   const opened = whenOpened(root, () => {
@@ -50,6 +55,13 @@ export async function mount(element, host) {
   async function load() {
     const mine = ++turn;
     const { first, second, arrays, facts } = host.value;
+    refusal = facts.error ?? null;
+    if (refusal) {
+      if (shown) askedFor(shown.facts); // stays, and another is asked for from there
+      root.dataset.state = shown ? 'ready' : 'error';
+      live.update('state');
+      return;
+    }
     try {
       const [here, there, numbers] = await Promise.all([
         fetchImage(first.url), fetchImage(second.url), fetchArrays(arrays.url),
@@ -60,7 +72,7 @@ export async function mount(element, host) {
         facts, model: pairModel(numbers),
         photos: [here, there].map((image) => ({ image, grey: greyOf(image) })),
       };
-      Object.assign(wanted, { first: facts.first, second: facts.second, position: Boolean(facts.position) });
+      askedFor(facts);
       if (!same || !(state.query < shown.model.counts[0])) {
         const told = latest('attn:query');
         const [row, col] = told && !facts.first ? sameSpot(told, facts.grids[0]) : facts.grids[0].map((side) => side >> 1);
@@ -106,7 +118,7 @@ export async function mount(element, host) {
         }, ['over']),
       positionSwitch(facts),
       live.live(['state'], () => (root.dataset.state === 'loading' ? t('loading')
-        : root.dataset.state === 'error' ? t('error') : ''), 'span', { class: 'note', role: 'status' }));
+        : refusal?.[language()] ?? (root.dataset.state === 'error' ? t('error') : '')), 'span', { class: 'note', role: 'status' }));
   }
 
   function positionSwitch(facts) {
@@ -221,11 +233,11 @@ export async function mount(element, host) {
   });
   // Another photograph, network or weights on the page: this pair is asked for anew when it is looked at.
   on(root, 'attn:map', ({ key }) => {
-    if (shown && key && key !== shown.facts.key) whenOpened(root, () => ask())();
+    if ((shown || refusal) && key && key !== shown?.facts.key) whenOpened(root, () => ask())();
   });
   onSpoken(root, build);
   onLooks(root, () => { if (shown) live.update('all'); });
-  host.watch(() => { if (host.value?.arrays) load(); });
+  host.watch(() => { if (host.value) load(); });
   await build();
   opened();
 }

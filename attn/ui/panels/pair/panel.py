@@ -12,7 +12,9 @@ from gradio.data_classes import FileData, GradioModel
 from numpy.typing import NDArray
 from PIL import Image
 
+from attn.errors import PlainError
 from attn.inspector import Encoding
+from attn.texts import LANGUAGES
 from attn.ui.component import cached_file, component_files, pack_arrays
 
 STEPS = 32767  # of int16, to the largest magnitude of a row
@@ -34,30 +36,43 @@ class PairView:
     position: bool | None = None
 
 
-class PairData(GradioModel):
-    """What the browser receives: both photographs, queries and keys, and what is said of them."""
+@dataclass(frozen=True, eq=False)
+class PairRefused:
+    """What was asked for cannot be shown; the panel keeps what it shows and says why."""
 
-    first: FileData
-    second: FileData
-    arrays: FileData
+    error: PlainError
+
+
+class PairData(GradioModel):
+    """What the browser receives: both photographs, queries and keys, and what is said of them.
+
+    Without files ``facts`` has the "error", language → sentence.
+    """
+
+    first: FileData | None = None
+    second: FileData | None = None
+    arrays: FileData | None = None
     facts: dict[str, Any]
 
 
 class Pair(gr.HTML):
-    """The two photographs as a component without a build step; its value is a `PairView`, or None.
+    """The two photographs as a component without a build step; its value is a `PairView`, or None;
+    a `PairRefused` says why there is no other.
 
     `.ask(...)` carries {"first", "second": names of examples or "", "position"}: which two are wanted.
     """
 
     data_model = PairData
 
-    def __init__(self, value: PairView | None = None, **arguments: Any) -> None:
+    def __init__(self, value: PairView | PairRefused | None = None, **arguments: Any) -> None:
         super().__init__(value, apply_default_css=False, **component_files("pair", ["ask"]), **arguments)
 
-    def postprocess(self, value: PairView | None) -> PairData | None:
+    def postprocess(self, value: PairView | PairRefused | None) -> PairData | None:
         """The view as files in Gradio's cache."""
         if value is None:
             return None
+        if isinstance(value, PairRefused):
+            return PairData(facts={"error": {language: value.error.sentence(language) for language in LANGUAGES}})
         cache = self.GRADIO_CACHE
         data = pack_arrays(pair_arrays(value.first, value.second), level=0)
         return PairData(
