@@ -21,6 +21,8 @@ from attn.ui.storage import store
 __all__ = ["cached_file", "component_files", "pack_arrays"]
 
 HERE = Path(__file__).parent
+FIRST = ("head", "page", "explorer", "lane")  # on the first screen; the others' modules wait for the first map
+LONGEST_WAIT_MS = 30_000  # should nothing be heard of it
 
 
 def component_files(name: str, events: Sequence[str] = ()) -> dict[str, str]:
@@ -49,17 +51,24 @@ def _glue(name: str, events: Sequence[str]) -> str:
     return f"""// triggers: {", ".join(map(json.dumps, events)) or "nothing"}
 const base = {base_expression()};
 const at = (path) => new URL(path, base).href;
-for (const path of {paths}) {{
-  const link = Object.assign(document.createElement('link'), {{ rel: 'modulepreload', href: at(path) }});
-  if (!document.head.querySelector(`link[href="${{link.href}}"]`)) document.head.append(link);
-}}
 const host = {{
   get value() {{ return props.value; }},
   watch: (callback) => watch('value', callback),
   trigger,
   ask: (name, argument) => server[name](argument),
 }};
-Promise.all([import(at('{main}')), import(at('{texts}'))]).then(([panel, texts]) => {{
+const turn = new Promise((done) => {{
+  if ({json.dumps(name in FIRST)} || window.attn?.latest('attn:map')) return done();
+  document.addEventListener('attn:map', () => setTimeout(done), {{ once: true }});
+  setTimeout(done, {LONGEST_WAIT_MS});
+}});
+turn.then(() => {{
+  for (const path of {paths}) {{
+    const link = Object.assign(document.createElement('link'), {{ rel: 'modulepreload', href: at(path) }});
+    if (!document.head.querySelector(`link[href="${{link.href}}"]`)) document.head.append(link);
+  }}
+  return Promise.all([import(at('{main}')), import(at('{texts}'))]);
+}}).then(([panel, texts]) => {{
   texts.offerLanguages({json.dumps(list(LANGUAGES))});
   return panel.mount(element, host);
 }}).catch((error) => console.error('Error executing js_on_load of {name}:', error));

@@ -125,9 +125,8 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             shapes = gr.Markdown()
             figures = gr.Markdown(**said["figures"])
             statements = gr.Markdown(**said["statements"])
-            formulas = gr.Markdown(
+            formulas = gr.Markdown(  # filled after the map: Gradio fetches what sets formulas with the first one
                 latex_delimiters=[{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$"}],
-                **said["formulas"],
             )
 
         # Everything whose words change with the language, by its name in `labels`; the controls among them.
@@ -214,6 +213,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         latest: dict[str, Any] = {"trigger_mode": "always_last", **hidden}
         shown = explorer.shown(events.on_controls(show_lane, 2), state, [lane, shapes, banner], **latest)
         shown.success(events.on_controls(show_story, 2), state, [transposition, story, banner], **hidden)
+        explorer.shown(_formulas, language, formulas, **quick)
         explorer.shown(events.on_controls(show_blocks, 1), state, [blocks, banner], **latest)
         pair.ask(events.on_request(show_pair, 1, refused=PairRefused), state, [pair, banner], **latest)
         second.upload(events.on_controls(show_second, 1, refused=PairRefused), state, [pair, banner], **latest)
@@ -280,6 +280,11 @@ def _language(event: gr.EventData) -> str:
     """The language that the reader chose in the page's head."""
     asked = event._data if isinstance(event._data, dict) else {}
     return known_language(asked.get("code"))
+
+
+def _formulas(chosen: str) -> Any:
+    """The formulas, as the page's language has them."""
+    return gr.update(**labels(known_language(chosen))["formulas"])
 
 
 def _take(path: str) -> tuple[str, str]:

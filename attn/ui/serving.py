@@ -21,6 +21,7 @@ from attn.ui.gate import MOST_WEIGHTS, Gate
 from attn.ui.modules import module_routes
 from attn.ui.preview import PREVIEW_TAGS, preview_routes
 from attn.ui.storage import store
+from attn.ui.transfer import Transfer
 from attn.ui.upkeep import swept
 from attn.ui.wording import as_text, in_short
 
@@ -167,7 +168,7 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": MOST_WEIGHTS,
         "app_kwargs": {
             "routes": [*module_routes(), *preview_routes()],
-            "middleware": [Middleware(Gate), PREVIEW_TAGS],
+            "middleware": [Middleware(Gate), Middleware(Transfer), PREVIEW_TAGS],
             "exception_handlers": {OSError: _unstored},
             "lifespan": swept,
         },

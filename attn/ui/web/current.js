@@ -3,7 +3,7 @@ import { emit, latest, on } from './services.js';
 import { h } from './reactive.js';
 import { t } from './texts.js';
 
-/** Tells every panel which map is shown: the key of its encoding (`Encoding.key`). */
+/** Tells every panel which map is shown: the key of its encoding (`Encoding.key`; '' for none). */
 export const tellMap = (key) => emit('attn:map', { key });
 
 /**

@@ -34,7 +34,7 @@ export const newSource = (name) => `${name}-${Math.random().toString(36).slice(2
 // For scripts of the page around, and for its tests.
 if (typeof window !== 'undefined') {
   window.attn ??= {
-    emit, t,
+    emit, latest, t,
     get lang() { return language(); },
     setLang: setLanguage,
   };

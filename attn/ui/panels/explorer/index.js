@@ -274,6 +274,7 @@ export async function mount(element, host) {
     if (value.state !== 'ready') {
       root.dataset.state = value.state;
       notice.textContent = t(value.message);
+      if (!state.data) tellMap(''); // nobody need wait for one
       return;
     }
     root.dataset.state = 'loading';
@@ -286,6 +287,7 @@ export async function mount(element, host) {
       if (run !== loads) return;
       root.dataset.state = 'error';
       notice.textContent = t('explorer.failed');
+      if (!state.data) tellMap('');
       console.error(error);
     }
   }

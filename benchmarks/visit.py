@@ -1,0 +1,261 @@
+"""What a visit costs in bytes, and what starting the server costs beside its imports.
+
+    python -m benchmarks.visit
+    python -m benchmarks.visit --rounds 5 --only start
+
+- bytes that came over the network (`encodedDataLength` of the DevTools protocol: bodies and headers as compressed) and
+  requests: of a first visit until the first map is drawn and until everything on the first screen is, and of a second
+  visit by the same browser. Once more by kind.
+- pointing at the map: milliseconds from the pointer event to the end of the frame that shows the new map, median and
+  95th percentile, on the opening grid and on 64 × 64; the longest task of the main thread meanwhile; the browser's
+  memory; the seconds from asking for 64 × 64 to its map.
+- start-up: seconds from starting `python app.py` until it listens, over the seconds that
+  `python -c "import torch, torchvision, gradio"` takes, alternately.
+"""
+
+import argparse
+import collections
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+IMPORTS = "import torch, torchvision, gradio"
+MAP = "#explorer [data-state=ready]"
+LANE = ".attn-channel-lane[data-state=ready]"
+QUIET_S = 2.0  # without a byte: the visit is over
+KINDS = (
+    ("the page itself", r"^/(\?|$)"),
+    ("Gradio's scripts and styles", r"^/(assets|static|_app|theme|svelte|node)"),
+    ("modules and styles", r"^/gradio_api/attn/.*\.(js|css)$"),
+    ("texts", r"^/gradio_api/attn/.*\.json$"),
+    ("the map's arrays", r"(logits|refinement)[^/]*$"),
+    ("other arrays", r"\.safetensors\.gz$"),
+    ("pictures", r"\.(jpe?g|png|webp)$"),
+)
+REST = "events and the rest"
+# Notes when the first map is there.
+DRAWN = """new MutationObserver((_, watcher) => {
+  if (!document.querySelector('#explorer [data-state=ready]')) return;
+  window.drawn = Date.now();
+  watcher.disconnect();
+}).observe(document, { subtree: true, childList: true, attributeFilter: ['data-state'] });"""
+# Resolves with the milliseconds from each pointer event to the end of the frame with its map, and the longest task.
+POINT = """async ([rows, cols, moves]) => {
+  const canvas = document.querySelector('#explorer canvas'), root = canvas.closest('[data-row]');
+  const box = canvas.getBoundingClientRect(), times = [];
+  let longest = 0;
+  const tasks = new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) longest = Math.max(longest, duration);
+  });
+  tasks.observe({ type: 'longtask' });
+  const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  for (let i = 0; i < moves; i++) {
+    const row = (7 * i + 3) % rows, col = (11 * i + 5) % cols;
+    const at = { clientX: box.x + (col + 0.5) / cols * box.width, clientY: box.y + (row + 0.5) / rows * box.height };
+    const start = performance.now();
+    canvas.dispatchEvent(new PointerEvent('pointermove', { ...at, bubbles: true, pointerType: 'mouse' }));
+    do await frame(); while (root.dataset.row !== String(row) || root.dataset.col !== String(col));
+    times.push(performance.now() - start);
+    await frame();
+  }
+  await new Promise((done) => setTimeout(done, 100));
+  tasks.disconnect();
+  return { times, longest };
+}"""
+
+
+class Server:
+    """The page in a process of its own; `seconds` from its start until it listened."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        start = time.perf_counter()
+        self.process = subprocess.Popen(
+            [sys.executable, "app.py", "--port", str(self.port)],
+            cwd=ROOT,
+            env={**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"},
+            stdout=subprocess.DEVNULL,
+        )
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                break
+            except OSError:
+                if self.process.poll() is not None:
+                    raise
+                time.sleep(0.01)
+        self.seconds = time.perf_counter() - start
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+
+class Traffic:
+    """What a page's tab fetches: when, from where and how many bytes, as the DevTools protocol counts them."""
+
+    def __init__(self, page: Any) -> None:
+        self._paths: dict[str, str] = {}
+        self._offset = 0.0  # of the protocol's clock
+        self.arrived: list[tuple[float, str, int]] = []
+        self.latest = time.monotonic()
+        session = page.context.new_cdp_session(page)
+        session.on("Network.requestWillBeSent", self._sent)
+        session.on("Network.loadingFinished", self._finished)
+        session.send("Network.enable")
+
+    def _sent(self, event: dict[str, Any]) -> None:
+        self._offset = event["wallTime"] - event["timestamp"]
+        found = re.match(r"https?://[^/]+(/.*)", event["request"]["url"])
+        if found:
+            self._paths[event["requestId"]] = found[1]
+
+    def _finished(self, event: dict[str, Any]) -> None:
+        path = self._paths.get(event["requestId"])
+        if path is None or not event["encodedDataLength"]:  # from the browser's cache
+            return
+        self.arrived.append((event["timestamp"] + self._offset, path, round(event["encodedDataLength"])))
+        self.latest = time.monotonic()
+
+    def until(self, moment: float) -> collections.Counter[str]:
+        """Bytes by kind, see KINDS; what Gradio's events carry is "events and the rest". And "all", and "requests"."""
+        kinds: collections.Counter[str] = collections.Counter()
+        for when, path, count in self.arrived:
+            if when <= moment:
+                kind = next((name for name, pattern in KINDS if re.search(pattern, path)), REST)
+                kinds.update({kind: count, "all": count, "requests": 1})
+        return kinds
+
+
+def visit(context: Any, url: str) -> tuple[collections.Counter[str], collections.Counter[str]]:
+    """Bytes by kind until the map is drawn, and until the tab has been quiet."""
+    page = context.new_page()
+    page.add_init_script(DRAWN)
+    traffic = Traffic(page)
+    page.goto(url, wait_until="commit")
+    page.wait_for_selector(LANE, timeout=120_000)
+    while time.monotonic() - traffic.latest < QUIET_S:
+        page.wait_for_timeout(100)
+    drawn = page.evaluate("window.drawn") / 1000
+    page.close()
+    return traffic.until(drawn), traffic.until(float("inf"))
+
+
+def print_bytes(browser: Any, url: str) -> None:
+    """The table of bytes of a first and a second visit."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    first, second = visit(context, url), visit(context, url)
+    context.close()
+    columns = {
+        "first visit, until its map": first[0],
+        "first visit, first screen": first[1],
+        "second visit": second[1],
+    }
+    print("| kB | " + " | ".join(columns) + " |\n| --- |" + " --- |" * len(columns))
+    for kind in ("all", *[name for name, _ in KINDS], REST):
+        print(f"| {kind} | {' | '.join(f'{kinds[kind] / 1000:.0f}' for kinds in columns.values())} |")
+    print(f"| requests | {' | '.join(str(kinds['requests']) for kinds in columns.values())} |", flush=True)
+
+
+def print_pointing(browser: Any, url: str, moves: int) -> None:
+    """Milliseconds of pointing, the longest task and the memory, on the opening grid and on 64 × 64."""
+    print("\n| grid | map there after s | pointing, median / p95 ms | longest task ms | memory MB |")
+    print("| --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory() as folder:
+        from PIL import Image
+
+        from attn.ui.examples import EXAMPLES, OPENING
+
+        square = Path(folder) / "square.jpg"
+        with Image.open(EXAMPLES[OPENING]) as opened:
+            opened.convert("RGB").resize((512, 512)).save(square, quality=92)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable")
+        page.goto(url)
+        page.wait_for_selector(MAP, timeout=120_000)
+        page.wait_for_timeout(5000)
+        print(_pointed(page, session, moves, "–"), flush=True)
+        page.goto(f"{url}?side=512")
+        page.wait_for_selector(MAP, timeout=120_000)
+        page.wait_for_timeout(5000)
+        start = time.perf_counter()
+        page.locator("#attn-upload").locator("xpath=..").locator("input[type=file]").first.set_input_files(square)
+        page.wait_for_selector("#explorer [data-rows='64'][data-cols='64'][data-state=ready]", timeout=120_000)
+        seconds = time.perf_counter() - start
+        print(_pointed(page, session, moves, f"{seconds:.1f}"), flush=True)
+        page.wait_for_timeout(10_000)
+        print(_pointed(page, session, moves, "10 s later"), flush=True)
+        page.close()
+
+
+def _pointed(page: Any, session: Any, moves: int, seconds: str) -> str:
+    rows, cols = (int(page.get_attribute("#explorer [data-rows]", f"data-{side}")) for side in ("rows", "cols"))
+    measured = page.evaluate(POINT, [rows, cols, moves])
+    metrics = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
+    times = measured["times"]
+    pointing = f"{statistics.median(times):.0f} / {statistics.quantiles(times, n=20)[-1]:.0f}"
+    memory = metrics["JSHeapUsedSize"] / 2**20
+    return f"| {rows} × {cols} | {seconds} | {pointing} | {measured['longest']:.0f} | {memory:.0f} |"
+
+
+def print_start(rounds: int) -> None:
+    """Seconds until the page listens, over those of the imports, as ratios of alternating runs."""
+    ours, imports = [], []
+    for _ in range(rounds + 1):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", IMPORTS], cwd=ROOT, check=True)
+        imports.append(time.perf_counter() - start)
+        server = Server()
+        server.stop()
+        ours.append(server.seconds)
+    ratios = [a / b for a, b in zip(ours[1:], imports[1:], strict=True)]  # the first reads the disk
+    print(
+        f"\nstart-up: {statistics.median(ours[1:]):.2f} s until it listens, {statistics.median(imports[1:]):.2f} s for "
+        f"`{IMPORTS}`; ratio {statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f}), bar 1.3"
+    )
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--rounds", type=int, default=5, help="of starting the server")
+    parser.add_argument("--moves", type=int, default=60, help="of the pointer")
+    parser.add_argument("--only", choices=["bytes", "pointing", "start"])
+    args = parser.parse_args()
+    wanted = [args.only] if args.only else ["bytes", "pointing", "start"]
+    print(f"load before: {os.getloadavg()[0]:.1f}\n")
+    if {"bytes", "pointing"} & {*wanted}:
+        from playwright.sync_api import sync_playwright
+
+        chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+        server = Server()
+        try:
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+                if "bytes" in wanted:
+                    print_bytes(browser, f"{server.url}/")
+                if "pointing" in wanted:
+                    print_pointing(browser, f"{server.url}/", args.moves)
+                browser.close()
+        finally:
+            server.stop()
+    if "start" in wanted:
+        print_start(args.rounds)
+
+
+if __name__ == "__main__":
+    main()
