@@ -5,11 +5,15 @@ photograph has changed. The work is spread over the processors of this machine b
 RAY_ADDRESS names one and FOLDER, OUT and this repository have the same paths on all its machines; a machine that is
 lost on the way costs time only. Needs ``pip install -r requirements-batch.txt``.
 
+Two runs at once in one OUT are refused: the second ends with a sentence, and nothing is left of one that was killed.
+
 In OUT only files named ``attn-….parquet`` that hold the settings they were made with are read, replaced or counted.
 Column ``path`` is relative to FOLDER; in it a backslash stands as two, and a byte that is not UTF-8 as ``\\xe9``.
 """
 
 import argparse
+import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -18,7 +22,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +40,7 @@ BATCH = 16
 MAX_ROWS = 128
 _SETTINGS = b"attn.batch"  # where a file of ours keeps its settings, as JSON
 _ABANDONED_SECONDS = 3600.0
+_LOCK = ".attn.lock"
 
 
 def pictures(folder: Path) -> list[str]:
@@ -232,6 +237,50 @@ def forget(out: Path, names: set[str]) -> None:
             part.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """``out``, made if need be, for one run at a time; the system ends the lock with the process, however that ends.
+
+    Raises:
+        ValueError: another run is at work there; OSError: it cannot be made or written.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    made = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / _LOCK
+    handle = -1
+    try:
+        while handle < 0:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Whoever held it may have deleted the file between the two lines above.
+                here = path.exists() and os.path.samestat(os.fstat(handle), path.stat())
+            except BlockingIOError:
+                raise ValueError(f"another run is writing to {out}: wait for it, or choose another folder.") from None
+            except OSError as error:
+                if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                    raise
+                here = True  # a file system without locks
+            if not here:
+                os.close(handle)
+                handle = -1
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            if made:
+                with contextlib.suppress(OSError):  # not empty
+                    out.rmdir()
+    finally:
+        if handle >= 0:
+            os.close(handle)
+
+
 def check(folder: Path, out: Path, longest_side: int, options: Mapping[str, Any]) -> list[str]:
     """What ``out`` lacks of ``folder``, as `path_text`; everything is tried before the first photograph is.
 
@@ -266,17 +315,25 @@ def run(
     """Measure what ``out`` lacks of ``folder``; returns how many pictures that were, and how many could not be used.
 
     Raises:
-        as `check`, and ImportError: Ray is not installed.
+        as `check` and `alone`, and ImportError: Ray is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")  # a busy machine is not a broken one
+    import ray.data  # noqa: F401 - said before anything is touched, where it is missing
+
+    folder, out = folder.resolve(), out.resolve()
+    with alone(out):
+        missing = check(folder, out, longest_side, options)
+        return len(missing), _measure(missing, folder, out, longest_side, options, workers) if missing else 0
+
+
+def _measure(
+    missing: list[str], folder: Path, out: Path, longest_side: int, options: Mapping[str, Any], workers: int | None
+) -> int:
+    """Measure these photographs with Ray; how many could not be used. Raises RuntimeError."""
     import ray
     import ray.data
 
-    folder, out = folder.resolve(), out.resolve()
-    missing = check(folder, out, longest_side, options)
-    if not missing:
-        return 0, 0
     try:
         ray.init(num_cpus=workers if "RAY_ADDRESS" not in os.environ else None, include_dashboard=False)
     except Exception as error:  # Ray raises plain ones
@@ -298,7 +355,7 @@ def run(
         ray.shutdown()
     if lost := set(missing) - done(out):
         raise RuntimeError(f"{len(lost)} photographs were not measured: run the same command again.")
-    return len(missing), failed
+    return failed
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -349,3 +349,37 @@ def workers_of(parent: int) -> list[int]:
             if "ray::" in name and "Measure" in name:
                 found.append(int(pid))
     return found
+
+
+def test_two_runs_do_not_share_a_folder_and_one_that_was_killed_blocks_nobody(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    holding = subprocess.Popen(
+        [
+            *(sys.executable, "-c"),
+            "import pathlib, sys, time; from attn import batch\n"
+            "with batch.alone(pathlib.Path(sys.argv[1])): print('here', flush=True); time.sleep(600)",
+            str(out),
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holding.stdout is not None
+        assert holding.stdout.readline() == b"here\n"
+        with pytest.raises(ValueError, match=r"another run is writing to .*out: wait for it"), batch.alone(out):
+            pytest.fail("two at once")
+        if importlib.util.find_spec("ray"):
+            assert batch.main([str(folder), str(out)]) == 1
+        assert [path.name for path in out.iterdir()] == [".attn.lock"]
+    finally:
+        holding.kill()
+        holding.communicate()
+    with batch.alone(out):
+        assert [path.name for path in out.iterdir()] == [".attn.lock"]
+    assert list(out.iterdir()) == []
+
+
+def test_a_run_that_writes_nothing_leaves_no_folder_behind(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), batch.alone(tmp_path / "out"):
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
