@@ -8,11 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import pytest
+from starlette.requests import Request
 
 from attn.ui.controls import Controls
-from attn.ui.turns import PER_SESSION, RUNNING, Busy, Turns
+from attn.ui.turns import PER_SESSION, RUNNING, Busy, Caller, Turns
 
 Answer = TypeVar("Answer")
+ONE = Caller("192.0.2.1", "one")
+PROGRAM, VISITOR = Caller("192.0.2.9"), Caller("192.0.2.1", "a visitor's")
 
 
 def run(visit: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
@@ -45,19 +48,17 @@ def test_only_so_many_run_at_once_and_only_so_many_wait() -> None:
 
 
 def test_a_light_visitor_does_not_wait_for_large_inspections() -> None:
-    async def visit() -> tuple[float, list[object]]:
+    async def visit() -> tuple[str, list[object]]:
         turns = Turns(waiting=40)
-        large = [asyncio.create_task(turns.run(time.sleep, 0.3, large=True)) for _ in range(24)]
-        await asyncio.sleep(0.05)
-        start = time.perf_counter()
-        await turns.run(time.sleep, 0.01)
-        took = time.perf_counter() - start
-        for task in large[2:]:
-            task.cancel()
-        return took, await asyncio.gather(*large, return_exceptions=True)
+        block = threading.Event()
+        large = [asyncio.create_task(turns.run(block.wait, large=True)) for _ in range(24)]
+        await asyncio.sleep(0)
+        mine = await asyncio.wait_for(turns.run(lambda: "answered"), 30)
+        block.set()
+        return mine, await asyncio.gather(*large, return_exceptions=True)
 
-    took, answers = run(visit)
-    assert took < 0.2
+    mine, answers = run(visit)
+    assert mine == "answered"
     assert sum(isinstance(answer, Busy) for answer in answers) == 24 - 11  # one runs, a quarter of 40 waits
 
 
@@ -70,9 +71,9 @@ def test_a_sessions_answers_come_in_the_order_of_its_questions() -> None:
 
     async def visit() -> None:
         turns = Turns(waiting=40)
-        await asyncio.gather(*(turns.run(work, number, session="one") for number in range(PER_SESSION)))
+        await asyncio.gather(*(turns.run(work, number, caller=ONE) for number in range(PER_SESSION)))
         with pytest.raises(Busy, match="yours are waiting"):
-            await asyncio.gather(*(turns.run(work, 0, session="one") for _ in range(PER_SESSION + 1)))
+            await asyncio.gather(*(turns.run(work, 0, caller=ONE) for _ in range(PER_SESSION + 1)))
 
     run(visit)
     assert done[:PER_SESSION] == list(range(PER_SESSION))
@@ -86,7 +87,7 @@ def test_what_raises_gives_its_turn_back() -> None:
         turns = Turns(waiting=0)
         for _ in range(10):
             with pytest.raises(KeyError):
-                await turns.run(fail, session="one")
+                await turns.run(fail, caller=ONE)
 
     run(visit)
 
@@ -96,3 +97,104 @@ def test_the_default_is_not_large_and_a_finer_grid_is() -> None:
     assert Controls(longest_side=336).large
     assert Controls(detail="finest").large
     assert not Controls(detail="coarse", longest_side=640).large
+
+
+@pytest.mark.parametrize("light", [VISITOR, Caller(PROGRAM.address, "behind the same balancer")], ids=str)
+@pytest.mark.parametrize("large", [False, True])
+def test_a_program_that_asks_without_end_waits_for_itself(light: Caller, large: bool) -> None:
+    order: list[str] = []
+
+    async def visit() -> None:
+        turns = Turns(waiting=80)
+        block = threading.Event()
+        first = [asyncio.create_task(turns.run(block.wait, caller=PROGRAM, large=large)) for _ in range(RUNNING)]
+        await asyncio.sleep(0)
+        flood = [turns.run(order.append, "program", caller=PROGRAM, large=large) for _ in range(15)]
+        visits = [turns.run(order.append, "visitor", caller=light, large=large) for _ in range(3)]
+        tasks = [asyncio.create_task(each) for each in (*flood, *visits)]
+        await asyncio.sleep(0)
+        block.set()
+        await asyncio.gather(*first, *tasks)
+
+    run(visit)
+    # In turns with the program's, though fifteen of those came before.
+    assert [place for place, who in enumerate(order) if who == "visitor"][-1] <= 7, order
+    assert order.count("program") == 15
+
+
+def test_sessions_that_a_program_makes_up_do_not_help_it() -> None:
+    order: list[str] = []
+
+    async def visit() -> None:
+        turns = Turns(waiting=60)
+        block = threading.Event()
+        first = [asyncio.create_task(turns.run(block.wait, caller=PROGRAM)) for _ in range(RUNNING)]
+        await asyncio.sleep(0)
+        made_up = [Caller(PROGRAM.address, str(number)) for number in range(40)]
+        flood = [turns.run(order.append, "program", caller=each) for each in made_up]
+        visits = [turns.run(order.append, "visitor", caller=VISITOR) for _ in range(3)]
+        tasks = [asyncio.create_task(each) for each in (*flood, *visits)]
+        await asyncio.sleep(0)
+        block.set()
+        await asyncio.gather(*first, *tasks)
+
+    run(visit)
+    assert [place for place, who in enumerate(order) if who == "visitor"][-1] <= 7, order
+
+
+@pytest.mark.parametrize("light", [VISITOR, Caller(PROGRAM.address, "behind the same balancer")], ids=str)
+def test_where_all_places_are_taken_the_greedy_one_gives_way(light: Caller) -> None:
+    async def visit() -> tuple[object, list[object]]:
+        turns = Turns(waiting=10)
+        block = threading.Event()
+        flood = [asyncio.create_task(turns.run(block.wait, caller=PROGRAM)) for _ in range(30)]
+        await asyncio.sleep(0)
+        mine = asyncio.create_task(turns.run(lambda: "answered", caller=light))
+        await asyncio.sleep(0)
+        block.set()
+        return await mine, await asyncio.gather(*flood, return_exceptions=True)
+
+    mine, flood = run(visit)
+    assert mine == "answered"
+    assert [isinstance(each, Busy) for each in flood] == [False] * 11 + [True] * 19
+
+
+def test_nobody_is_sent_away_for_one_who_has_as_much() -> None:
+    async def visit() -> list[object]:
+        turns = Turns(waiting=6)
+        block = threading.Event()
+        callers = [Caller(f"192.0.2.{number}", "a") for number in range(9)]
+        tasks = [asyncio.create_task(turns.run(block.wait, caller=each)) for each in callers]
+        await asyncio.sleep(0)
+        block.set()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert [isinstance(each, Busy) for each in run(visit)] == [False] * 8 + [True]
+
+
+def test_whoever_gives_up_leaves_no_trace() -> None:
+    async def visit() -> Turns:
+        turns = Turns(waiting=6)
+        block = threading.Event()
+        tasks = [asyncio.create_task(turns.run(block.wait, caller=ONE)) for _ in range(4)]
+        await asyncio.sleep(0)
+        for task in tasks[1:]:
+            task.cancel()
+        await asyncio.sleep(0)
+        block.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait_for(turns.run(int, caller=ONE), 30)
+        return turns
+
+    turns = run(visit)
+    assert (turns._inside, turns._last) == ([], {})
+
+
+def test_an_address_is_the_connections_own_and_an_ipv6_one_its_network() -> None:
+    def request(host: str, **headers: str) -> Request:
+        pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+        return Request({"type": "http", "client": (host, 1), "headers": pairs})
+
+    assert Caller.of(request("192.0.2.7", **{"x-forwarded-for": "198.51.100.1"}), "s") == Caller("192.0.2.7", "s")
+    assert Caller.of(request("2001:db8::1:2:3:4")) == Caller.of(request("2001:db8::9")) == Caller("2001:db8::/64")
+    assert Caller.of(None) == Caller()

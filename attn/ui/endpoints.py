@@ -19,7 +19,7 @@ from attn.measures.channels import median_defined
 from attn.ui.answers import encoding_of, inspection_of, inspector_of, weights_badge
 from attn.ui.controls import CONTROLS, Controls, whole_number
 from attn.ui.storage import store
-from attn.ui.turns import Turns
+from attn.ui.turns import Turns, current_caller
 from attn.ui.wording import plain_errors
 
 
@@ -131,7 +131,7 @@ def in_turn(function: Callable[..., Any], turns: Turns) -> Callable[..., Any]:
         with suppress(PlainError):  # what is wrong is said by the endpoint itself
             large = asked.checked().large
         with plain_errors("en"):
-            return await turns.run(function, *arguments, large=large)
+            return await turns.run(function, *arguments, caller=current_caller.get(), large=large)
 
     return answer
 

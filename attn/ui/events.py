@@ -11,7 +11,7 @@ import gradio as gr
 
 from attn.errors import PlainError
 from attn.ui.controls import CONTROLS, Controls
-from attn.ui.turns import Turns
+from attn.ui.turns import Caller, Turns
 from attn.ui.wording import notice, worded
 
 # A panel's value for what cannot be answered.
@@ -73,8 +73,8 @@ class Events:
             if request is None:
                 answer = function(*asked, checked)
             else:
-                session = request.session_hash
-                answer = await self._turns.run(function, *asked, checked, session=session, large=checked.large)
+                caller = Caller.of(request, request.session_hash)
+                answer = await self._turns.run(function, *asked, checked, caller=caller, large=checked.large)
         except PlainError as error:
             if refused is not None:
                 return [refused(error), gr.skip()]
