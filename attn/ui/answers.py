@@ -25,6 +25,7 @@ from attn.stems.own_gates import GATED_NETWORKS, GatedNetwork
 from attn.texts import text
 from attn.ui.controls import MAX_ROWS, ControlError, Controls, check_choice, stages_of
 from attn.ui.examples import EXAMPLES
+from attn.ui.gate import MOST
 from attn.ui.panels.blocks.panel import BlocksView, block_taken
 from attn.ui.panels.channels.panel import ChannelsView
 from attn.ui.panels.explorer.panel import ExplorerView
@@ -295,4 +296,12 @@ def export_file(asked: Mapping[str, Any], controls: Controls) -> str:
 def _with_photograph(controls: Controls) -> Controls:
     if not controls.photograph:
         raise ControlError("page.error.no_image")
+    check_picture(controls.photograph)
     return controls.settled()
+
+
+def check_picture(path: str) -> None:
+    """ControlError where the file is larger than a picture may be: a request that brings weights may be larger."""
+    with suppress(OSError):  # `open_image` has a sentence for it
+        if (size := Path(path).stat().st_size) > MOST:
+            raise ControlError("page.error.picture", size=-(-size // 2**20), limit=MOST // 2**20)

@@ -9,21 +9,25 @@ from typing import Any
 import gradio as gr
 from fastapi import Request, Response
 from fastapi.responses import PlainTextResponse
+from gradio import processing_utils
 from gradio.data_classes import FileData, ImageData
-from gradio_client.utils import decode_base64_to_binary
+from gradio_client.utils import decode_base64_to_binary, is_file_obj_with_meta, is_http_url_like, traverse
 from starlette.middleware import Middleware
 
+from attn.errors import PlainError
 from attn.stems import STAGES
 from attn.texts import text
 from attn.ui.controls import Controls, known_language
 from attn.ui.examples import EXAMPLES, OPENING
-from attn.ui.gate import MOST_WEIGHTS, Gate
+from attn.ui.fetch import FetchError, fetch
+from attn.ui.gate import MOST, MOST_WEIGHTS, Gate
 from attn.ui.modules import module_routes
 from attn.ui.preview import PREVIEW_TAGS, preview_routes
 from attn.ui.storage import store
 from attn.ui.transfer import Transfer
+from attn.ui.turns import Caller, current_caller
 from attn.ui.upkeep import swept
-from attn.ui.wording import as_text, in_short
+from attn.ui.wording import as_text, in_short, worded
 
 LONGEST_SENTENCE = 500
 CSS = (Path(__file__).parent / "page_layout.css").read_text("utf-8")
@@ -129,6 +133,7 @@ class Page(gr.Blocks):
         """Gradio's: one event."""
         # The page's events begin with its language, a program's do not.
         _request_language.set(known_language(inputs[0] if inputs else None))
+        current_caller.set(Caller.of(options.get("request")))
         try:
             return await super().process_api(block_fn, inputs, *arguments, **options)
         except gr.Error:
@@ -138,15 +143,49 @@ class Page(gr.Blocks):
                 raise gr.Error(sentence, print_exception=False) from error
             raise
 
-    async def preprocess_data(self, block_fn: Any, *arguments: Any, **options: Any) -> Any:
-        """Gradio's: the values sent to an event, read by its components."""
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *arguments: Any, **options: Any) -> Any:
+        """Gradio's: the values sent to an event, read by its components. What is given as an address is fetched."""
         try:
-            return await super().preprocess_data(block_fn, *arguments, **options)
+            inputs = [await _fetched(block, value) for block, value in zip(block_fn.inputs, inputs, strict=False)]
+            return await super().preprocess_data(block_fn, inputs, *arguments, **options)
         except Exception as error:
-            said = in_short(error.message, LONGEST_SENTENCE) if isinstance(error, gr.Error) else ""
-            said = said or _storage_sentence(error) or text(_request_language.get(), "page.error.unread")
+            language = _request_language.get()
+            said = worded(error, language) if isinstance(error, PlainError) else _storage_sentence(error)
+            said = said or (in_short(error.message, LONGEST_SENTENCE) if isinstance(error, gr.Error) else "")
+            said = said or text(language, "page.error.unread")
             # The page shows an error as HTML; programs get it as text.
             raise gr.Error(said if block_fn.api_name else as_text(said), print_exception=False) from error
+
+
+async def _fetched(block: Any, value: Any) -> Any:
+    """The ``value`` sent for a component, with the file that an address in it stands for: Gradio fetches no more.
+
+    Raises:
+        FetchError: an address that cannot be fetched, or one where no file is expected. Busy: too many fetch.
+    """
+    takes_file = isinstance(block, Photograph | PhotographButton | WeightsFile)
+    if takes_file and is_file_obj_with_meta(value) and is_http_url_like(value["path"]):
+        most = MOST_WEIGHTS if isinstance(block, WeightsFile) else MOST
+        return value | {"path": await fetch(value["path"], most, current_caller.get())}
+
+    def refuse(file: dict[str, Any]) -> dict[str, Any]:
+        if is_http_url_like(str(file["path"])):
+            raise FetchError("page.error.unread")
+        return file
+
+    return traverse(value, refuse, is_file_obj_with_meta)
+
+
+def _save_base64(encoding: str, cache_dir: str, file_name: str | None = None) -> str:
+    """Gradio's `save_base64_to_cache`, whole at every moment: its own lets a second caller read what is half written.
+
+    Pictures that MCP clients send as a data: address come here.
+    """
+    content, extension = decode_base64_to_binary(encoding)
+    return store(content, file_name or f"file.{extension or 'bin'}", cache_dir)
+
+
+processing_utils.save_base64_to_cache = _save_base64
 
 
 def launch_options() -> dict[str, Any]:
