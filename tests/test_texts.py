@@ -12,7 +12,7 @@ from attn.measured import measured_rows, position_gain
 from attn.stems import DETAILS
 from attn.texts import LANGUAGES, load_texts, text
 from attn.ui.panels.lab.panel import statements
-from attn.ui.wording import figures_table
+from attn.ui.wording import figures_table, glossary
 from tests.corpus import png
 
 UI = Path(attn.ui.__file__).parent
@@ -133,3 +133,11 @@ def test_marked_terms_exist_and_every_entry_is_used() -> None:
         assert marked <= entries
         assert entries - marked == set()
         assert all(f"glossary.{name}.means" in texts for name in entries)
+
+
+def test_the_reference_lists_every_term_once() -> None:
+    for language in LANGUAGES:
+        entries = load_texts(language, "glossary")
+        listed = glossary(language)
+        assert listed.count("\n- ") == len(entries) / 2
+        assert all(sentence in listed for sentence in entries.values())

@@ -128,6 +128,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             formulas = gr.Markdown(  # filled after the map: Gradio fetches what sets formulas with the first one
                 latex_delimiters=[{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$"}],
             )
+            glossary = gr.Markdown(**said["glossary"])
 
         # Everything whose words change with the language, by its name in `labels`; the controls among them.
         labelled = {
@@ -144,6 +145,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             "figures": figures,
             "formulas": formulas,
             "statements": statements,
+            "glossary": glossary,
         }
         parts = {**labelled, "language": language, "example": example, "file_block": file_block, "second": second}
         state = [parts[name] for name in CONTROLS]

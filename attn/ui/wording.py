@@ -14,7 +14,7 @@ from attn.errors import PlainError
 from attn.inspector import Inspection
 from attn.measured import measured_rows, measured_stages
 from attn.stems import DETAILS, STEMS
-from attn.texts import text
+from attn.texts import load_texts, text
 from attn.ui.panels.lab.panel import formulas, statements
 
 # Values of errors that are the page's own and may be longer than what a visitor sent.
@@ -89,7 +89,19 @@ def labels(language: str) -> dict[str, dict[str, Any]]:
     said["figures"] = {"value": figures_table(language)}
     said["formulas"] = {"value": formulas(language)}
     said["statements"] = {"value": statements(language)}
+    said["glossary"] = {"value": glossary(language)}
     return said
+
+
+def glossary(language: str) -> str:
+    """Every term of the page with its meaning, as a Markdown list: what shows where a term is pointed at, in one place."""
+    texts = load_texts(language, "glossary")
+    entries = (
+        text(language, "page.glossary.entry", term=term, means=texts[f"{key}.means"])
+        for key, term in texts.items()
+        if not key.endswith(".means")
+    )
+    return "\n".join([text(language, "page.glossary"), "", *(f"- {entry}" for entry in entries)])
 
 
 def shapes_table(inspection: Inspection, language: str) -> str:
