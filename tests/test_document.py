@@ -73,6 +73,7 @@ def test_it_holds_the_map_in_every_language(inspection: Inspection, page: str) -
     error = np.abs(weights / weights.sum(axis=1, keepdims=True) - inspection.attention).max() * len(queries)
     assert error < value["tolerance"] + 0.01  # float32
     assert value["tolerance"] <= len(queries) / 5000
+    assert value["checked"] == len(queries)
     assert set(held["texts"]) == set(LANGUAGES) == set(held["languages"])
     for language in LANGUAGES:
         assert held["texts"][language]["explorer.name"] == text(language, "explorer.name")

@@ -11,6 +11,7 @@ from safetensors.numpy import load
 from attn.texts import load_texts
 from attn.ui.component import HERE, component_files
 from attn.ui.panels.explorer.panel import (
+    CHECKED_ROWS,
     Explorer,
     ExplorerNotice,
     ExplorerView,
@@ -83,6 +84,10 @@ def test_value_travels_as_files_and_small_json() -> None:
     arrays = load(gzip.decompress(Path(data.arrays.path).read_bytes()))
     assert {name: array.shape for name, array in arrays.items()} == {"logits": (12, 12), "logit_scale": (12,)}
     assert 0 < data.tolerance < 0.01
+    assert data.checked == 12
+    larger = Explorer().postprocess(view(grid=(9, 8)))
+    assert larger is not None
+    assert larger.checked == CHECKED_ROWS == 64
 
 
 def test_same_view_gives_the_same_files_and_another_gives_others() -> None:

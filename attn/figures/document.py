@@ -114,6 +114,7 @@ def _explorer_value(inspection: Inspection, view: str) -> dict[str, Any]:
         "stride_px": inspection.stride_px,
         "weights": {"source": source.source, "seed": source.seed, "file": source.file, **source.detail},
         "tolerance": error,
+        "checked": len(inspection.queries),
         "view": view,
     }
 

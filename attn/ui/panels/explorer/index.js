@@ -259,7 +259,9 @@ export async function mount(element, host) {
     badge.querySelector('b').textContent = t(`explorer.badge.${source}`, { seed, file: file?.split(/[\\/]/).pop() });
     badge.querySelector('span').textContent = badge.title = t(`explorer.badge.${source}.note`);
     find('.ax-what').textContent = t('window.what', { n: readable(state.data.source.n) });
-    find('.ax-exact').textContent = t('explorer.exact', { tolerance: readable(state.data.tolerance, 1) });
+    find('.ax-exact').textContent = t('explorer.exact', {
+      tolerance: readable(state.data.tolerance, 1), checked: readable(state.data.checked), n: readable(state.data.source.n),
+    });
   }
 
   // --- the value
@@ -305,6 +307,7 @@ export async function mount(element, host) {
       path: value.image.path,
       weights: value.weights,
       tolerance: value.tolerance,
+      checked: value.checked,
       view: value.view,
       key: value.key,
       heat: Object.assign(document.createElement('canvas'), { width: cols, height: rows }),

@@ -83,7 +83,9 @@ class ExplorerData(GradioModel):
     grid: list[int] | None = None  # rows, columns
     stride_px: float = 0.0
     weights: dict[str, Any] | None = None
-    tolerance: float = 0.0  # largest error of a map, in × uniform at temperature 1, that the quantisation causes
+    # The largest error, in × uniform at temperature 1, that the quantisation causes in the maps of `checked` queries.
+    tolerance: float = 0.0
+    checked: int = 0
     view: str = ""
     key: str = ""
 
@@ -187,6 +189,7 @@ class Explorer(gr.HTML):
             stride_px=value.stride_px,
             weights=dict(value.weights),
             tolerance=encoding_error(value.queries, value.keys, arrays),
+            checked=min(len(value.queries), CHECKED_ROWS),
             view=value.view,
             key=value.key,
         )
