@@ -583,6 +583,7 @@ def test_refused_with_a_sentence(tmp_path: Path, name: str) -> None:
         read_block(path, blocks[0].channels or C)
     assert str(caught.value) == f"mine.safetensors: {sentence}"
     assert caught.value.sentence("zh") != str(caught.value)
+    print(f"\nrefused, {name}: {caught.value}", end="")
 
 
 def test_several_heads_merged_would_be_wrong() -> None:
