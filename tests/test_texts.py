@@ -1,16 +1,25 @@
 """Every text exists in every language, has the same places to fill, and is used."""
 
 import ast
+import inspect
+import math
 import re
 from pathlib import Path
 
 import pytest
+import torchvision
 
 import attn.ui
-from attn import images
-from attn.measured import measured_rows, position_gain
-from attn.stems import DETAILS
+from attn import Inspector, images
+from attn.checkpoints import has_trained
+from attn.measured import measured_rows, measured_stages, position_gain
+from attn.mechanisms.position import SinusoidalEncoding2d
+from attn.sentence import DIMENSIONS, SELF_LOGIT
+from attn.stems import BUNDLED_STAGES, DETAILS
+from attn.stems.own_gates import GATED_NETWORKS
 from attn.texts import LANGUAGES, load_texts, text
+from attn.ui.examples import EXAMPLES, OPENING
+from attn.ui.gate import MOST, MOST_WEIGHTS
 from attn.ui.panels.lab.panel import statements
 from attn.ui.wording import figures_table, glossary
 from tests.corpus import png
@@ -118,6 +127,62 @@ def test_the_page_quotes_the_figures_that_ship() -> None:
             gain = position_gain(stage, DETAILS[1])
             assert gain is not None
             assert f"{gain:.3f}" in told
+
+
+def test_sentences_about_the_figures_hold() -> None:
+    """What texts say in words of the figures that ship: “both kinds help”, “place adds”, “almost nothing”."""
+    for stage, detail in MEASURED:
+        rows = measured_rows(stage, detail)
+        aucs = {name: row["auc"] for name, row in rows.items()}
+        assert min(aucs["attn"], aucs["se"]) > aucs["features"]
+        assert aucs["attn_position"] > aucs["attn"]
+        assert abs(aucs["random"] - 0.5) < 0.05
+        assert aucs["people"] == max(aucs.values())
+        assert rows["people"]["photographs"] == rows["attn"]["photographs"]
+        assert str(measured_stages()[stage]["longest_side"]) in figures_table("en")
+
+
+def test_typed_numbers_are_those_of_the_code() -> None:
+    for language in LANGUAGES:
+        say = load_texts(language).__getitem__
+        for network in GATED_NETWORKS:
+            size = torchvision.models.get_model_weights(network)["IMAGENET1K_V1"].meta["_file_size"]
+            assert f"{size:.0f} MB" in say(f"bench.own.network.{network}")
+        assert str(DIMENSIONS) in say("text_lane.how.body")
+        assert f"√{math.sqrt(DIMENSIONS) * SELF_LOGIT:.0f}" in say("text_lane.how.body")
+        assert f"$D = {DIMENSIONS}$" in say("formulas.position")
+        encoding = inspect.signature(SinusoidalEncoding2d).parameters
+        assert f"${encoding['extent'].default / math.pi:.0f}\\pi$" in say("formulas.position")
+        assert f"$b = {encoding['base'].default:.0f}$" in say("formulas.position")
+        assert (encoding["amplitude"].default, "½" in say("formulas.position")) == (0.5, True)
+        trained = [stage for stage in BUNDLED_STAGES if has_trained("bundled", stage)]
+        assert all(stage in say("page.weights.info") for stage in trained)
+        assert len(re.findall(r"layer\d", say("page.weights.info"))) == len(trained)
+        assert MOST_WEIGHTS == 3 * MOST  # "three times that"
+        encoded = Inspector().encode(EXAMPLES[OPENING])  # what the link's picture shows
+        assert str(encoded.keys.shape[1]) in say("page.preview.picture")
+
+
+def test_formulas_are_the_same_in_every_language() -> None:
+    """What stands on a line of its own; what is named between words is too, if in another order."""
+    english, chinese = load_texts("en", "formulas"), load_texts("zh", "formulas")
+    for key in english:
+        displayed = re.findall(r"\$\$(.+?)\$\$", english[key])
+        assert displayed == re.findall(r"\$\$(.+?)\$\$", chinese[key]), key
+
+
+def test_statements_name_places_that_are_on_the_page() -> None:
+    for language in LANGUAGES:
+        texts = load_texts(language)
+        headings = {sentence for key, sentence in texts.items() if not key.startswith("statements.")}
+        named = {
+            name
+            for key, sentence in texts.items()
+            if key.startswith("statements.") and key.endswith(".where")
+            for name in re.findall("“([^”]+)”", sentence)
+        }
+        assert named
+        assert [name for name in named if name not in headings] == []
 
 
 def terms(sentence: str) -> list[str]:

@@ -94,7 +94,7 @@ def labels(language: str) -> dict[str, dict[str, Any]]:
 
 
 def glossary(language: str) -> str:
-    """Every term of the page with its meaning, as a Markdown list: what shows where a term is pointed at, in one place."""
+    """Every term of the page with its meaning, as a Markdown list: what a term shows where it stands, in one place."""
     texts = load_texts(language, "glossary")
     entries = (
         text(language, "page.glossary.entry", term=term, means=texts[f"{key}.means"])
@@ -132,6 +132,7 @@ def figures_table(language: str) -> str:
                 "page.figures.stage",
                 stage=stage,
                 detail=text(language, f"page.detail.{detail}"),
+                side=measured_stages()[stage]["longest_side"],
                 n=photographs,
             )
             lines = []

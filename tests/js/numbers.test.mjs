@@ -54,5 +54,6 @@ test('another language counts in its own units', async (context) => {
   offerLanguages(['en', 'zh']);
   await setLanguage('zh');
   assert.equal(compact(79300000), '7930万');
+  assert.deepEqual([percent(0.6, 0), signedPercent(0.0123)], ['60%', '+1.23%']);
   await setLanguage('en');
 });

@@ -34,10 +34,13 @@ function powerOfTen(value) {
   return `${format(Number(number), { maximumFractionDigits: 1 })}×10${raised}`;
 }
 
+// Chinese sets the sign close to the number.
+const percentSign = () => (language().startsWith('zh') ? '%' : ' %');
+
 /** A share as a percentage: with `digits` decimals, or as `readable` has it. */
 export function percent(share, digits) {
   if (undefinedNumber(share)) return UNDEFINED;
-  return `${digits === undefined ? readable(100 * share) : fixed(100 * share, digits)} %`;
+  return `${digits === undefined ? readable(100 * share) : fixed(100 * share, digits)}${percentSign()}`;
 }
 
 /** With its sign, whichever: +1.2, −3.0, 0. */
@@ -49,7 +52,7 @@ export function signed(value, digits) {
 
 /** A signed share as a percentage: +1.23 %. */
 export function signedPercent(share, digits = 2) {
-  return undefinedNumber(share) ? UNDEFINED : `${signed(100 * share, digits)} %`;
+  return undefinedNumber(share) ? UNDEFINED : `${signed(100 * share, digits)}${percentSign()}`;
 }
 
 /** A count in short: 79.3M, in Chinese 7930万. */

@@ -46,7 +46,7 @@ export const FORMULAS = {
   ),
   xca: math(
     row(sub(id('B', 'weights'), cd), op('='), sub(word('softmax'), id('d')), brackets(
-      id('τ'), sub(hat('q'), id('c')), op('·'), sub(hat('k'), id('d')),
+      '<mfrac>', row(sub(hat('q'), id('c')), op('·'), sub(hat('k'), id('d'))), id('τ'), '</mfrac>',
     )),
     row(y, op('='), x, op('+'), id('W'), id('B', 'weights'), id('v')),
   ),
