@@ -5,7 +5,7 @@ import { ARROWS, cellUnder, clampCell, sameCell } from '../../web/cell.js';
 const JUMP = 4; // cells per Shift + arrow
 const HOLD_MS = 180;
 
-/** `ax` is the explorer: canvas, moveTo, help; `pins` its strip. */
+/** `ax` is the explorer: canvas, moveTo, smooth, help; `pins` its strip. */
 export function listen(ax, state, pins) {
   const { canvas } = ax;
   const grid = () => [state.data.rows, state.data.cols];
@@ -75,6 +75,14 @@ export function listen(ax, state, pins) {
     if (data && !press && view.pins.length && event.pointerType === 'mouse') ax.moveTo(view.pins.at(-1));
   });
 
+  // One key also where the map is only pointed at.
+  const typed = (node) => node === canvas || node.closest?.('select, textarea, [contenteditable], input:not([type=checkbox])');
+  document.addEventListener('keydown', function smooth(event) {
+    if (!canvas.isConnected) document.removeEventListener('keydown', smooth);
+    else if (event.key.toLowerCase() === 's' && canvas.matches(':hover') && state.data
+      && !(event.ctrlKey || event.metaKey || event.altKey || typed(event.target))) ax.smooth();
+  });
+
   canvas.addEventListener('keydown', (event) => {
     const { data, view } = state;
     if (!data || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -87,6 +95,7 @@ export function listen(ax, state, pins) {
     else if (event.key === 'Escape' && view.compare.length) pins.endCompare();
     else if (event.key === 'Escape') pins.clear();
     else if (event.key === '?') ax.help();
+    else if (event.key.toLowerCase() === 's') ax.smooth();
     else if (pin) ax.moveTo(pin);
     else return;
     event.preventDefault();

@@ -18,7 +18,7 @@ import { MAX_PINS, decodeView, encodeView } from '../../web/view.js';
 import { nameChoices, takeControl, writeControls } from './controls.js';
 import { listen } from './gestures.js';
 import { difference, mapOf } from './maps.js';
-import { paintMap, paintMarkers } from './paint.js';
+import { isSmooth, paintMap, paintMarkers } from './paint.js';
 import { makePass } from './pass.js';
 import { makePins } from './pins.js';
 import { buildNumbers, numbersOf, overlapOf, plainSentenceOf, sentenceOf, writeNumbers } from './readouts.js';
@@ -27,7 +27,7 @@ import { makeStrip } from './strip.js';
 
 const LINKED = ['example', 'stem', 'stage', 'detail', 'side', 'weights', 'position', 'seed']; // what the server answers
 const LINK_MS = 8000; // in vain
-const GESTURES = ['point', 'click', 'drag', 'arrows', 'shift', 'enter', 'digits', 'escape', 'help'];
+const GESTURES = ['point', 'click', 'drag', 'arrows', 'shift', 'enter', 'digits', 'smooth', 'escape', 'help'];
 
 export async function mount(element, host) {
   await loadTexts('explorer', 'window');
@@ -53,6 +53,10 @@ export async function mount(element, host) {
     canvas, moveTo, schedule, refresh, changed: stateChanged,
     waiting: () => state.view.direction !== 'row' && !state.all,
     help: () => find('dialog').showModal(),
+    smooth() {
+      state.view.smooth = !isSmooth(state.view, grid());
+      changed('smooth');
+    },
     full: () => requestAnimationFrame(() => say(t('explorer.pins.full', { n: MAX_PINS }))), // after this cell's sentence
   };
   const pass = makePass(state, ax);
@@ -204,13 +208,16 @@ export async function mount(element, host) {
   root.addEventListener('input', (event) => {
     if (!state.data) return;
     const name = takeControl(event, state.view);
-    if (!name) return;
+    if (name) changed(name);
+  });
+
+  function changed(name) {
     writeControls(root, state.view, grid());
     if (name === 'temperature') pass.renew();
     else if (ax.waiting()) pass.ask();
     refresh();
     stateChanged();
-  });
+  }
   root.addEventListener('click', (event) => {
     const pressed = event.target.closest('[data-do], [data-export]');
     if (!pressed) return;
@@ -244,7 +251,7 @@ export async function mount(element, host) {
     buildNumbers(root);
     writeControls(root, state.view, grid());
     if (!state.data) {
-      find('.ax-notice').textContent = t('explorer.empty');
+      find('.ax-notice').textContent = t(host.value ? 'explorer.loading' : 'explorer.empty');
       return;
     }
     writeBadge();
