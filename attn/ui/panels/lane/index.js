@@ -280,7 +280,7 @@ export async function mount(element, host) {
   function writeTexts() {
     fillTexts(root);
     if (!data) {
-      find('.lane-notice').textContent = '';
+      find('.lane-notice').textContent = t('window.lane.waiting');
       return;
     }
     select.replaceChildren(...data.facts.mechanisms.map((one) => new Option(nameOf(one), one.name)));
