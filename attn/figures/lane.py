@@ -26,17 +26,20 @@ class LaneView:
 
     image: (H, W, 3) uint8, what the network saw. features: (C, h, w) float32.
     mechanisms: those that are no attention between positions, and show what they weigh.
+    key: a name for what is shown, as the map's: see `Encoding.key`.
     """
 
     image: NDArray[np.uint8]
     features: Array
     mechanisms: tuple[MechanismResult, ...]
+    key: str = ""
 
     @classmethod
     def from_inspection(cls, inspection: Inspection) -> LaneView:
         """The part of an inspection that the lane shows."""
         others = (result for result in inspection.mechanisms.values() if result.kind != "spatial")
-        return cls(inspection.image, inspection.features, tuple(r for r in others if r.weights is not None))
+        shown = tuple(result for result in others if result.weights is not None)
+        return cls(inspection.image, inspection.features, shown, inspection.key)
 
 
 def lane_arrays(view: LaneView) -> dict[str, NDArray[Any]]:
@@ -66,6 +69,7 @@ def lane_facts(view: LaneView) -> dict[str, Any]:
     channels, height, width = view.features.shape
     pool = _pool(view.features.shape)
     return {
+        "key": view.key,
         "channels": channels,
         "grid": [height, width],
         "maps_grid": [-(-height // pool), -(-width // pool)],

@@ -57,9 +57,12 @@ def module_routes() -> list[Route]:
 def base_expression() -> str:
     """JavaScript for the address, as a URL, that every path of `served_files` is relative to.
 
-    The page's own address need not end in a slash, nor be where the server is: Gradio knows where that is.
+    The page's own address need not end in a slash, nor be where the server is: Gradio knows where that is, and in a
+    page of somebody else's its element does.
     """
-    return f'new URL("{ADDRESS}/{version()}/", `${{window.gradio_config?.root ?? location.origin}}/`)'
+    element = 'document.querySelector("gradio-app[src]")?.getAttribute("src")'
+    server = f"window.gradio_config?.root ?? {element} ?? location.origin"
+    return f'new URL("{ADDRESS}/{version()}/", new URL({server}, location.href).href.replace(/[/]*$/, "/"))'
 
 
 def call(name: str, expression: str, arguments: str = "") -> str:

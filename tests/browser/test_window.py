@@ -1,6 +1,5 @@
 """The first screen: two questions asked of one photograph, and the address that holds what is seen."""
 
-import random
 import re
 from collections.abc import Callable
 from typing import Any
@@ -166,33 +165,6 @@ def test_another_photograph_takes_the_last_ones_parts_out_of_the_address(page: A
     assert not {"channel", "view"} & set(parse_qs(urlsplit(page.url).query))
     page.go_back()
     page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='40'][data-row='3'][data-col='4']", timeout=60_000)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_a_link_opens_as_what_it_was_copied_from(app_url: str, open_page: Callable[..., Any], seed: int) -> None:
-    chance = random.Random(seed)
-    example, detail = chance.choice(["lion", "cheetah", "tower"]), chance.choice(["coarse", "fine"])
-    page = ready(open_page(f"{app_url}?example={example}&detail={detail}&lang={chance.choice(['en', 'zh'])}"))
-    rows, cols = (int(page.locator(MAP).get_attribute(f"data-{side}")) for side in ("rows", "cols"))
-    page.locator(".lane-mechanism").select_option(chance.choice(["eca", "cam", "xca"]))
-    page.locator("#lane canvas").first.click(position={"x": chance.randrange(20, 200), "y": 60})
-    for _ in range(chance.randrange(1, 3)):
-        hover(page, chance.randrange(rows), chance.randrange(cols))
-        page.mouse.down()
-        page.mouse.up()
-    page.wait_for_function("() => /p\\d/.test(new URLSearchParams(location.search).get('view') ?? '')")
-    page.wait_for_timeout(400)
-    state = f"""() => {{
-      const map = document.querySelector('{MAP}'), lane = document.querySelector('{LANE}');
-      const pick = (data, names) => Object.fromEntries(names.map((name) => [name, data[name]]));
-      return [map.explorer.getState(), pick(map.dataset, ['rows', 'cols', 'pins']),
-        pick(lane.dataset, ['mechanism', 'kind', 'channel', 'large', 'row', 'col']), document.documentElement.lang];
-    }}"""
-    expected = page.evaluate(state)
-    other = ready(open_page(page.url))
-    other.wait_for_function(f"(pins) => document.querySelector('{MAP}').dataset.pins === pins", arg=expected[1]["pins"])
-    other.wait_for_timeout(300)
-    assert other.evaluate(state) == expected
 
 
 def test_embedded_it_is_the_window_alone(app_url: str, open_page: Callable[..., Any]) -> None:

@@ -17,7 +17,8 @@ test('null and "" take a part out', () => {
 });
 
 test('another photograph takes out what belonged to the last', () => {
-  const before = { example: 'lion', mechanism: 'se', channel: '3', shuffle: '5', view: 'q1.2' };
-  assert.deepEqual(changed(before, { ...forgotten(), example: 'tower' }), { example: 'tower', mechanism: 'se' });
-  assert.deepEqual(changed(before, { ...forgotten(), example: '' }), { mechanism: 'se' });
+  const before = { example: 'lion', mechanism: 'se', channel: '3', row: '4', shuffle: '5', view: 'q1.2', turn: 'channels' };
+  const after = { example: 'tower', mechanism: 'se', turn: 'channels' };
+  assert.deepEqual(changed(before, { ...forgotten(), example: 'tower' }), after);
+  assert.deepEqual(changed(before, { ...forgotten(), example: '' }), { mechanism: 'se', turn: 'channels' });
 });

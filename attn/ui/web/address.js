@@ -4,17 +4,22 @@
 // In the order in which they stand in a link. `view` is the explorer's (see view.js).
 const NAMES = [
   'example', 'stem', 'stage', 'detail', 'side', 'weights', 'position', 'seed', 'place', 'step', 'mechanism', 'channel',
-  'columns', 'subject', 'sort', 'shuffle', 'view', 'lang',
+  'columns', 'subject', 'sort', 'row', 'turn', 'shuffle', 'strength', 'sentence', 'order', 'view', 'lang',
 ];
 // What belongs to one photograph.
-const OF_PHOTOGRAPH = ['channel', 'shuffle', 'view'];
+const OF_PHOTOGRAPH = ['channel', 'row', 'shuffle', 'view'];
 
 const listeners = new Set();
+// Gradio's element in a page of somebody else's says where it has its content from; on the page's own it does not.
+const host = typeof document !== 'undefined' ? document.querySelector('gradio-app[src], gradio-app[space]') : null;
 let parts = read();
-let own = typeof location !== 'undefined' && !new URLSearchParams(location.search).has('embed');
+let own = !host && typeof location !== 'undefined' && !new URLSearchParams(location.search).has('embed');
+
+/** Whether the document is the page's own, and not one of somebody else's that has the page in it. */
+export const ownsDocument = () => !host;
 
 function read() {
-  if (typeof location === 'undefined') return {};
+  if (host || typeof location === 'undefined') return {};
   const given = new URLSearchParams(location.search);
   return Object.fromEntries(NAMES.filter((name) => given.get(name)).map((name) => [name, given.get(name)]));
 }
@@ -60,7 +65,10 @@ export function remember(changes, { step = false } = {}) {
 export const forgotten = () => Object.fromEntries(OF_PHOTOGRAPH.map((name) => [name, null]));
 
 /** A link to what is shown. */
-export const link = () => `${location.origin}${location.pathname}?${queryOf(parts)}`;
+export function link() {
+  const page = host?.getAttribute('src') ?? location.pathname;
+  return `${new URL(page, location.href).href}?${queryOf(parts)}`;
+}
 
 /** Calls `listener(parts)` when the reader goes back or forward, until `element` has left the page. */
 export function onAsked(element, listener) {

@@ -17,10 +17,10 @@ async function attempt(url, read, options) {
 
 export const fetchJson = (url) => fetchTwice(url, (response) => response.json());
 
-/** A picture, decoded. */
+/** A picture, decoded; its pixels may be read, also where another server's page has this one in it. */
 export async function fetchImage(url) {
   const load = async () => {
-    const image = new Image();
+    const image = Object.assign(new Image(), { crossOrigin: 'anonymous' });
     image.src = url;
     await image.decode();
     return image;

@@ -23,7 +23,7 @@ const SETTINGS = {
   },
   temperature: {
     show: (view) => Math.log2(view.temperature),
-    take: (view, value) => { view.temperature = 2 ** value; },
+    take: (view, value) => { view.temperature = Number((2 ** value).toFixed(3)); }, // as in links
     read: (view) => fixed(view.temperature, 2),
   },
   share: {

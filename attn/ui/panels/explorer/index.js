@@ -149,8 +149,7 @@ export async function mount(element, host) {
     if (sameCell(cell, state.view.cell)) return;
     state.view.cell = cell;
     schedule();
-    if (!tell) return;
-    tellQuery();
+    if (tell) tellQuery();
     stateChanged();
   }
 
@@ -320,12 +319,13 @@ export async function mount(element, host) {
       heat: Object.assign(document.createElement('canvas'), { width: cols, height: rows }),
     };
     stage.style.setProperty('--aspect', state.data.aspect);
-    Object.assign(root.dataset, { rows, cols });
+    Object.assign(root.dataset, { rows, cols, key: value.key });
     find('.ax-notice').textContent = '';
     resize();
     writeBadge();
     setState(wanted ?? (value.view && value.view !== before?.view ? value.view : carriedView(before)));
     wanted = null;
+    if (before && asked().view) stateChanged(); // another grid, other cells
     draw();
     root.dataset.state = 'ready';
     publish('photograph', state.data);
@@ -345,6 +345,7 @@ export async function mount(element, host) {
   host.watch(() => load(host.value));
   onAsked(root, ({ view = '' }) => {
     setState(view);
+    if (state.data) tellQuery();
     wanted = view; // another photograph may be on its way
   });
   // A link to other controls is answered by the server: nothing else is shown before.

@@ -1,6 +1,6 @@
 // The page's head: what it claims, its places, the story's start, the language. Places are shown and hidden by the
 // page's style, so going from one to another asks nothing of the server.
-import { asked, onAsked, remember } from '../../web/address.js';
+import { asked, onAsked, ownsDocument, remember } from '../../web/address.js';
 import { h } from '../../web/reactive.js';
 import { emit, on, onSpoken } from '../../web/services.js';
 import { fillTexts, language, loadTexts, setLanguage, t } from '../../web/texts.js';
@@ -11,7 +11,7 @@ export async function mount(element, host) {
   await loadTexts('window', 'page');
   const root = element.querySelector('.attn-page-head');
   const page = element.closest('.gradio-container') ?? document.documentElement;
-  const flags = new URLSearchParams(location.search);
+  const flags = new URLSearchParams(ownsDocument() ? location.search : '');
   if (flags.get('embed')) page.dataset.embed = flags.get('embed');
   if (flags.has('present')) page.dataset.present = '';
   const buttons = PLACES.map((place) => h('button', { type: 'button', 'data-place': place, click: () => go(place) }));
@@ -31,7 +31,8 @@ export async function mount(element, host) {
     if (!PLACES.includes(place)) return;
     if (place !== page.dataset.place) {
       remember({ place: place === PLACES[0] ? null : place, step: null }, { step: true });
-      window.scrollTo({ top: 0 });
+      if (ownsDocument()) window.scrollTo({ top: 0 });
+      else page.scrollIntoView({ block: 'start' });
     }
     show(place);
   }

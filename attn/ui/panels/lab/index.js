@@ -1,4 +1,5 @@
 // The position lab: one query's map before a shuffle, after it and put back, without and with the encoding.
+import { asked, onAsked, remember } from '../../web/address.js';
 import { fetchArrays } from '../../web/arrays.js';
 import { clampCell, sameCell, sameSpot } from '../../web/cell.js';
 import { gradient } from '../../web/colours.js';
@@ -35,6 +36,7 @@ export async function mount(element, host) {
     strength: () => Number(slider.value),
     setStrength(strength) {
       slider.value = strength;
+      keepStrength();
       redraw();
     },
     pointTo,
@@ -48,6 +50,8 @@ export async function mount(element, host) {
   let loads = 0;
   let waiting = 0;
   let frame = 0;
+  const opening = slider.value;
+  let wanted = null; // the shuffle that a link asks for, until it has been asked of the server
 
   // --- drawing
 
@@ -110,6 +114,11 @@ export async function mount(element, host) {
     if (!value?.facts) return;
     if (root.dataset.state === 'empty') root.dataset.state = 'loading';
     try {
+      if (wanted !== null && wanted !== value.facts.seed) {
+        askFor(wanted); // nothing else is shown before
+        return;
+      }
+      wanted = null;
       let { model, image } = lab.shown ?? {};
       if (value.arrays.url !== loadedUrl) {
         const [arrays, picture] = await Promise.all([fetchArrays(value.arrays.url), fetchImage(value.image.url)]);
@@ -138,6 +147,7 @@ export async function mount(element, host) {
     }
     root.dataset.state = 'ready';
     root.dataset.seed = facts.seed;
+    remember({ shuffle: facts.seed || null });
     checkStale();
     settle();
     fillWords();
@@ -152,11 +162,29 @@ export async function mount(element, host) {
   }
 
   function shuffle() {
-    if (!lab.shown || button.disabled) return;
+    if (lab.shown && !button.disabled) askFor(lab.shown.facts.seed + 1);
+  }
+
+  function askFor(seed) {
+    wanted = null;
     button.disabled = true;
     button.setAttribute('aria-busy', 'true');
-    waiting = setTimeout(settle, PATIENCE_MS);
-    host.trigger('shuffle', { seed: lab.shown.facts.seed + 1 });
+    waiting = setTimeout(() => {
+      settle();
+      if (!lab.shown) load();
+    }, PATIENCE_MS);
+    host.trigger('shuffle', { seed });
+  }
+
+  const keepStrength = () => remember({ strength: slider.value === opening ? null : slider.value });
+
+  // What the address asks for; back or forward, too.
+  function restore({ shuffle: asks, strength = opening } = asked()) {
+    slider.value = strength; // nonsense is the middle, as the browser has it
+    wanted = /^\d{1,9}$/.test(asks ?? '') ? Number(asks) : null;
+    if (!lab.shown) return;
+    if ((wanted ?? 0) !== lab.shown.facts.seed) askFor(wanted ?? 0);
+    redraw();
   }
 
   function pointTo(cell, how) {
@@ -177,18 +205,16 @@ export async function mount(element, host) {
   one('.al-ramp').style.background = gradient('viridis');
   button.addEventListener('click', shuffle);
   slider.addEventListener('input', redraw);
+  slider.addEventListener('change', keepStrength);
   on(root, 'attn:query', (query) => {
     if (query.source === 'lab' || !lab.shown) return;
     lab.cell = sameSpot(query, lab.shown.facts.grid);
     redraw();
   });
-  on(root, 'attn:lab', ({ shuffle: press, strength }) => {
-    if (strength !== undefined) slider.value = strength;
-    if (press) shuffle();
-    redraw();
-  });
+  onAsked(root, restore);
   onSpoken(root, fillWords);
   onLooks(root, redraw);
+  restore();
   host.watch(opened);
   fillWords();
   opened();

@@ -187,6 +187,12 @@ export async function mount(element, host) {
     schedule();
   }
 
+  // The address holds the channel shown large, or else the row of a channel map that the wall is lit by.
+  function keep() {
+    const row = !large && now.row ? now.row : null;
+    remember({ mechanism: chosen.name, channel: large ? channel : null, row });
+  }
+
   function setMechanism(name, tell = true) {
     const wanted = data?.facts.mechanisms.find((one) => one.name === name);
     if (!wanted) return;
@@ -194,9 +200,10 @@ export async function mount(element, host) {
     pointed = null;
     select.value = wanted.name;
     weigh();
+    if (now.row === undefined && !large) channel = null;
     refresh();
     if (!tell) return;
-    remember({ mechanism: wanted.name });
+    keep();
     emit('attn:mechanism', { source, name: wanted.name });
   }
 
@@ -215,17 +222,16 @@ export async function mount(element, host) {
     pointed = null;
     if (chosen) weigh();
     refresh();
-    if (!tell) return;
-    remember({ channel: one });
-    emit('attn:channel', { source, channel: one });
+    keep();
+    if (tell) emit('attn:channel', { source, channel: one });
   }
 
   function showAll() {
     large = false;
     pointed = null;
     if (now?.row === undefined) channel = null;
-    remember({ channel: null });
     refresh();
+    keep();
     canvas.focus({ preventScroll: true });
   }
 
@@ -289,7 +295,11 @@ export async function mount(element, host) {
   }
 
   on(root, 'attn:query', (query) => { if (query.source !== source && data) schedule(); });
-  on(root, 'attn:mechanism', ({ source: who, name }) => { if (who !== source) setMechanism(name, false); });
+  on(root, 'attn:mechanism', ({ source: who, name }) => {
+    if (who === source || !data) return;
+    setMechanism(name, false);
+    keep();
+  });
   on(root, 'attn:channel', ({ source: who, channel: one }) => { if (who !== source) choose(one, false); });
   onAsked(root, restore);
   onSpoken(root, writeTexts);
@@ -301,14 +311,15 @@ export async function mount(element, host) {
     return names.includes(name) ? name : names[0];
   };
 
+  const isChannel = (asked) => /^\d+$/.test(asked ?? '') && Number(asked) < data.facts.channels;
+
   /** Shows what the address asks for. */
   function restore() {
     if (!data) return;
-    const { mechanism, channel: one } = asked();
-    const wanted = one === undefined ? NaN : Number(one);
-    large = Number.isInteger(wanted) && wanted >= 0 && wanted < data.facts.channels;
-    channel = large ? wanted : null;
-    setMechanism(known(mechanism ?? chosen?.name), false);
+    const { mechanism, channel: one, row } = asked();
+    large = isChannel(one);
+    channel = large ? Number(one) : isChannel(row) ? Number(row) : null;
+    setMechanism(known(mechanism), false);
   }
 
   let loads = 0;
@@ -321,10 +332,15 @@ export async function mount(element, host) {
       const before = data;
       data = { arrays, image, facts: value.facts, path: value.image.path };
       select.replaceChildren(...data.facts.mechanisms.map((one) => new Option(nameOf(one), one.name)));
-      if (before?.path === data.path) setMechanism(known(chosen?.name), false);
-      else restore(); // another photograph's channel is of no interest here, unless the address asks for one
+      if (before?.path !== data.path) restore(); // the last one's channel is of no interest, unless the address asks for one
+      else {
+        const gone = !(channel < data.facts.channels); // of a stage with fewer
+        if (gone) [channel, large] = [null, false];
+        setMechanism(known(chosen?.name), false);
+        if (gone) keep();
+      }
       find('.lane-notice').textContent = '';
-      root.dataset.state = 'ready';
+      Object.assign(root.dataset, { state: 'ready', key: data.facts.key });
     } catch (error) {
       if (run !== loads) return;
       root.dataset.state = 'error';

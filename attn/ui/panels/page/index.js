@@ -1,6 +1,6 @@
 // The bar over the window: photographs one click away, the settings' panel, the link; and the page's part of the
 // address, which it keeps in step with what is shown, back and forward included.
-import { asked, forgotten, link, onAsked, remember } from '../../web/address.js';
+import { asked, forgotten, link, onAsked, ownsDocument, remember } from '../../web/address.js';
 import { emit, latest, on, onSpoken } from '../../web/services.js';
 import { fillTexts, language, loadTexts, t } from '../../web/texts.js';
 import { hideSources, takeDrops } from './photograph.js';
@@ -59,6 +59,10 @@ export async function mount(element, host) {
     write();
   }
 
+  function nameLanguage() {
+    if (ownsDocument()) document.documentElement.lang = t('language.tag');
+  }
+
   // The bench is worked out when somebody goes there.
   function fillBench() {
     if (!stale || place !== 'bench') return;
@@ -104,7 +108,8 @@ export async function mount(element, host) {
     input.dispatchEvent(new Event('change', { bubbles: true }));
   }
   document.addEventListener('paste', (event) => {
-    if (root.isConnected && !event.target.closest?.('input, textarea')) take(event, event.clipboardData?.files);
+    const ours = ownsDocument() || page.contains(event.target);
+    if (root.isConnected && ours && !event.target.closest?.('input, textarea')) take(event, event.clipboardData?.files);
   });
 
   // --- the link
@@ -153,14 +158,14 @@ export async function mount(element, host) {
     speak();
     say('');
     remember({ lang: language() });
-    document.documentElement.lang = t('language.tag');
+    nameLanguage();
   });
   host.watch(shown);
   if (host.value?.photograph !== opening.photograph) shown(); // a link was answered before this script came
   place = latest('attn:place')?.place ?? null;
   fillBench();
   hideSources();
-  takeDrops();
+  takeDrops(ownsDocument() ? document : page);
   speak();
-  document.documentElement.lang = t('language.tag');
+  nameLanguage();
 }

@@ -3,13 +3,13 @@ const FIELD = '#photograph input[type=file]';
 let taking = false;
 
 // Takes a picture dropped anywhere on the page: the browser would leave the page for it. The panel itself takes its own.
-export function takeDrops() {
+export function takeDrops(page) {
   if (taking) return;
   taking = true;
-  document.addEventListener('dragover', (event) => {
+  page.addEventListener('dragover', (event) => {
     if (event.dataTransfer?.types.includes('Files')) event.preventDefault();
   });
-  document.addEventListener('drop', (event) => {
+  page.addEventListener('drop', (event) => {
     const field = document.querySelector(FIELD);
     const file = [...(event.dataTransfer?.files ?? [])].find(({ type }) => type.startsWith('image/'));
     if (!event.dataTransfer?.files.length || event.defaultPrevented) return;

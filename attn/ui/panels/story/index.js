@@ -182,12 +182,19 @@ export async function mount(element, host) {
     watcher?.disconnect();
     watcher = new IntersectionObserver((entries) => {
       const entered = entries.filter((entry) => entry.isIntersecting).at(-1)?.target.dataset.step;
-      if (!entered || entered === at) return;
-      show(entered);
-      tellStep(entered, false);
+      if (!entered) return;
+      if (entered !== at) show(entered);
+      if (asked().step !== entered) tellStep(entered, false);
     }, { rootMargin: innerWidth < 900 ? '-62% 0px -30% 0px' : '-40% 0px -55% 0px' });
     Object.values(nodes).forEach((node) => watcher.observe(node));
   }
+
+  // Whoever has left the story is at no step of it.
+  let seen = false;
+  new IntersectionObserver(([{ isIntersecting }]) => {
+    if (seen && !isIntersecting && asked().step) remember({ step: null });
+    seen = isIntersecting;
+  }).observe(root);
 
   // --- arriving: the story's own arrays and the window's photograph must be of the same picture
 

@@ -1,5 +1,6 @@
 // The text lane: a sentence's attention, one token's row at a time. Python cuts, embeds and attends (attn/sentence.py);
 // here the answer is only shown, so every number on screen is Python's.
+import { asked, onAsked, remember } from '../../web/address.js';
 import { readable } from '../../web/numbers.js';
 import { onceOpened } from '../../web/opened.js';
 import { onSpoken } from '../../web/services.js';
@@ -7,6 +8,8 @@ import { fillTexts, loadTexts, t } from '../../web/texts.js';
 import { buildTokens, fillTokens, largest, times } from './tokens.js';
 
 const TYPING_MS = 250;
+const FIRST = 1; // the shuffle with which the lane opens
+const LINKED = 500; // letters of a sentence that a link holds at most
 const SAME = 1e-6; // a relative error below it is rounding
 
 export async function mount(element, host) {
@@ -17,7 +20,7 @@ export async function mount(element, host) {
   const lanes = Object.fromEntries(['without', 'with'].map((name) => [name, one(`[data-lane="${name}"]`)]));
   let shown = null; // Python's answer: {tokens, order, without, with, …}
   let token = 0;
-  let seed = 1;
+  let seed = FIRST;
   let turn = 0;
   let timer = 0;
   let own = false; // whether the reader has typed
@@ -36,6 +39,9 @@ export async function mount(element, host) {
         shown = answer;
         Object.assign(root.dataset, { state: 'ready', sentence, seed: answer.seed });
         build();
+        remember({
+          sentence: own && sentence.length <= LINKED ? sentence : null, order: seed === FIRST ? null : seed,
+        });
       }
       one('.at-status').textContent = statusOf(answer);
     } catch (error) {
@@ -121,8 +127,18 @@ export async function mount(element, host) {
     input.value = t(key);
     ask();
   });
+  // What the address asks for; back or forward, too.
+  function restore({ sentence, order } = asked()) {
+    own = Boolean(sentence);
+    if (own) input.value = sentence;
+    seed = /^\d{1,9}$/.test(order ?? '') ? Number(order) : FIRST;
+    fillWords();
+    if (own) ask();
+  }
+
+  onAsked(root, restore);
   onSpoken(root, fillWords);
-  fillWords();
+  restore();
   onceOpened(root, () => {
     open = true;
     ask();

@@ -1,5 +1,6 @@
 // The transposition: one cube of features, one formula, and the product taken either way round. Rows = positions gives
 // N × N, the AttnBlock; rows = channels gives C × C, channel self-attention.
+import { asked, onAsked, remember } from '../../web/address.js';
 import { fetchArrays } from '../../web/arrays.js';
 import { makeFigure } from '../../web/figure.js';
 import { explainTerms } from '../../web/glossary.js';
@@ -25,7 +26,9 @@ export async function mount(element, host) {
   const root = element.querySelector('.attn-transposition');
   const source = newSource('transposition');
   const panel = reactive();
-  const state = { way: 'positions', turn: 0, cell: null, at: [0.5, 0.5] };
+  const wayAsked = ({ turn }) => (WAYS.includes(turn) ? turn : WAYS[0]);
+  const state = { way: wayAsked(asked()), turn: 0, cell: null, at: [0.5, 0.5] };
+  state.turn = WAYS.indexOf(state.way);
   let shown = null; // the value with its pictures
   let figures = [];
   let loads = 0;
@@ -38,6 +41,7 @@ export async function mount(element, host) {
   function turnTo(way) {
     state.way = way;
     state.cell = null;
+    remember({ turn: way === WAYS[0] ? null : way });
     panel.update('way');
     const from = state.turn;
     const to = turned();
@@ -220,7 +224,7 @@ export async function mount(element, host) {
   }
 
   on(root, 'attn:query', follow);
-  on(root, 'attn:turn', ({ way }) => { if (shown && WAYS.includes(way)) turnTo(way); });
+  onAsked(root, (now) => { if (shown && wayAsked(now) !== state.way) turnTo(wayAsked(now)); });
   onSpoken(root, async () => { await loadTexts('transposition'); if (shown) build(); });
   onLooks(root, () => panel.update('picture'));
   host.watch(() => load(host.value).catch(console.error));
