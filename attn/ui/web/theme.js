@@ -19,7 +19,7 @@ function faded(colour, alpha) {
   return colour.startsWith('rgb') && parts ? `rgb(${parts.slice(0, 3).join(' ')} / ${alpha})` : colour;
 }
 
-/** Calls `redraw` when the theme changes or `node` gets another width, until it has left the page. */
+/** Calls `redraw` when the theme changes, `node` gets another width or is unfolded, until it has left the page. */
 export function onLooks(node, redraw) {
   let width = node.clientWidth;
   const gone = () => {
@@ -33,6 +33,7 @@ export function onLooks(node, redraw) {
   });
   const theme = new MutationObserver(() => { if (!gone()) redraw(); }); // light and dark are a class of the page's
   size.observe(node);
+  node.addEventListener('attn:unfolded', redraw);
   for (const one of [document.documentElement, document.body]) {
     theme.observe(one, { attributes: true, attributeFilter: ['class', 'data-theme'] });
   }

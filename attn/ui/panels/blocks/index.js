@@ -1,4 +1,5 @@
 // "Your file": every attention block in it with its width and where it fits; one press uses it, the network following.
+import { foldable } from '../../web/fold.js';
 import { h } from '../../web/reactive.js';
 import { readable } from '../../web/numbers.js';
 import { rich } from '../../web/rich.js';
@@ -17,6 +18,7 @@ export async function mount(element, host) {
     root.lang = text('language.tag');
     root.replaceChildren(h('h2', {}, t('title')), h('p', {}, rich(t('lead'))),
       h('button', { type: 'button', click: chooseFile }, t(value ? 'other' : 'choose')), ...(value ? found(value) : []));
+    foldable(root, 'blocks');
     root.dataset.state = value ? (value.error ? 'error' : 'ready') : 'empty';
   }
 

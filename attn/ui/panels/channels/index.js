@@ -5,6 +5,7 @@ import { fetchArrays } from '../../web/arrays.js';
 import { sameSpot } from '../../web/cell.js';
 import { markStale } from '../../web/current.js';
 import { fetchImage } from '../../web/fetch.js';
+import { foldable } from '../../web/fold.js';
 import { logitsFrom } from '../../web/logits.js';
 import { readable } from '../../web/numbers.js';
 import { whenOpened } from '../../web/opened.js';
@@ -77,8 +78,8 @@ export async function mount(element, host) {
     const mine = ++builds;
     panel.live.clear();
     const made = [];
-    for (const section of SECTIONS) {
-      made.push(section(panel));
+    for (const [at, section] of SECTIONS.entries()) {
+      made.push(foldable(section(panel), `channels.${at}`, { open: at === 0 }));
       if (sliced) await pause();
       if (mine !== builds) return;
     }

@@ -21,5 +21,5 @@ export function movers(panel, direction) {
     }, h('b', {}, `#${channel}`), ` ${signedPercent(shift[channel])}`));
     list.replaceChildren(...(order.length ? order.map(item) : [h('li', { class: 'note' }, t('movers.none'))]));
   });
-  return h('div', { class: `movers ${direction}` }, h('h4', {}, rich(t(`movers.${direction}`))), list);
+  return h('div', { class: `movers ${direction}` }, h('h3', {}, rich(t(`movers.${direction}`))), list);
 }

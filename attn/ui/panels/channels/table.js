@@ -71,7 +71,14 @@ export function channelTable(panel) {
     }, shown.map(({ key, values }) => (key === 'channel'
       ? h('th', { scope: 'row' }, h('small', {}, `${first + i + 1}.`), ` #${channel}`)
       : h('td', {}, valueText(key, values[channel])))))), gap(order.length - last));
-    grid.setAttribute('aria-activedescendant', rowId + state.channel);
+    markActive();
+  }
+
+  // A row that is out of sight is none.
+  function markActive() {
+    const id = rowId + state.channel;
+    if (body.querySelector(`#${id}`)) grid.setAttribute('aria-activedescendant', id);
+    else grid.removeAttribute('aria-activedescendant');
   }
 
   function reveal(rank) {
@@ -93,7 +100,7 @@ export function channelTable(panel) {
   live.when(['columns', 'subject'], arrange);
   live.when(['channel'], () => {
     for (const row of body.rows) row.setAttribute('aria-selected', row.dataset.channel === String(state.channel));
-    grid.setAttribute('aria-activedescendant', rowId + state.channel);
+    markActive();
   });
   const save = () =>
     saveFile(`channels-${panel.subject()}.csv`, csvOf(columnsOf(model, panel.subject()), order), 'text/csv');

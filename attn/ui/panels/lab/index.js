@@ -5,6 +5,7 @@ import { clampCell, sameCell, sameSpot } from '../../web/cell.js';
 import { gradient } from '../../web/colours.js';
 import { markStale } from '../../web/current.js';
 import { fetchImage } from '../../web/fetch.js';
+import { foldable } from '../../web/fold.js';
 import { fixed, readable } from '../../web/numbers.js';
 import { whenOpened } from '../../web/opened.js';
 import { emit, latest, on, onSpoken } from '../../web/services.js';
@@ -202,6 +203,7 @@ export async function mount(element, host) {
     one('.al-live').textContent = t('lab.spoken', { row, col, without, with: encoded });
   }
 
+  foldable(root, 'lab');
   one('.al-ramp').style.background = gradient('viridis');
   button.addEventListener('click', shuffle);
   slider.addEventListener('input', redraw);

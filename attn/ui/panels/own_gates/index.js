@@ -5,6 +5,7 @@ import { framed } from '../../web/frame.js';
 import { percent, readable } from '../../web/numbers.js';
 import { whenOpened } from '../../web/opened.js';
 import { curvesFigure } from '../../web/plots.js';
+import { foldable } from '../../web/fold.js';
 import { h, reactive } from '../../web/reactive.js';
 import { rich } from '../../web/rich.js';
 import { on, onSpoken } from '../../web/services.js';
@@ -68,6 +69,7 @@ export async function mount(element, host) {
         type: 'button', 'aria-pressed': String(shown?.facts.network === network), click: () => ask(network),
       }, t(`network.${network}`)))),
       live.live(['waiting'], said, 'p', { class: 'note', role: 'status' }), ...(shown ? figures() : []));
+    foldable(root, 'own_gates');
     checkStale();
     root.dataset.state = shown ? 'ready' : refusal ? 'error' : 'empty';
     live.update('all');

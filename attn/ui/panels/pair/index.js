@@ -8,6 +8,7 @@ import { mapFigure } from '../../web/grid.js';
 import { percent, readable } from '../../web/numbers.js';
 import { whenOpened } from '../../web/opened.js';
 import { greyOf } from '../../web/picture.js';
+import { foldable } from '../../web/fold.js';
 import { h, reactive } from '../../web/reactive.js';
 import { rich } from '../../web/rich.js';
 import { latest, on, onSpoken } from '../../web/services.js';
@@ -93,6 +94,7 @@ export async function mount(element, host) {
     live.clear();
     root.lang = text('language.tag');
     root.replaceChildren(h('h2', {}, t('title')), h('p', {}, rich(t('lead'))), controls(), ...(shown ? figures() : []));
+    foldable(root, 'pair');
     live.update('all');
     await live.flush();
   }

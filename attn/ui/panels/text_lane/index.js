@@ -1,6 +1,7 @@
 // The text lane: a sentence's attention, one token's row at a time. Python cuts, embeds and attends (attn/sentence.py);
 // here the answer is only shown, so every number on screen is Python's.
 import { asked, onAsked, remember } from '../../web/address.js';
+import { foldable } from '../../web/fold.js';
 import { readable } from '../../web/numbers.js';
 import { onceOpened } from '../../web/opened.js';
 import { onSpoken } from '../../web/services.js';
@@ -136,6 +137,7 @@ export async function mount(element, host) {
     if (own) ask();
   }
 
+  foldable(root, 'text_lane');
   onAsked(root, restore);
   onSpoken(root, fillWords);
   restore();
