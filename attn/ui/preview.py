@@ -20,6 +20,13 @@ from attn.texts import LANGUAGES, text
 PICTURE = Path(__file__).parent / "preview.jpg"
 SIZE = (1200, 630)
 PICTURE_PATH = "/gradio_api/attn/preview.jpg"
+# An embedded window and one for a lecture room are laid out as such before anything is drawn: nothing jumps.
+EARLY = """<script>
+for (const name of ["embed", "present"]) {
+  const value = new URLSearchParams(location.search).get(name);
+  if (value !== null) document.documentElement.dataset[name] = value;
+}
+</script>"""
 _GRADIOS = re.compile(r'<meta\s+(?:property|name)="(?:og|twitter):[^>]*>\s*')
 
 
@@ -47,7 +54,7 @@ async def _picture(_: Request) -> Response:
 
 
 class PreviewTags:
-    """ASGI middleware: the page's HTML goes out with `preview_tags` in place of Gradio's own."""
+    """ASGI middleware: the page's HTML goes out with `preview_tags` in place of Gradio's own, and with `EARLY`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -76,7 +83,7 @@ class PreviewTags:
         wanted = request.headers.get("accept-language", "")[:2]
         address = get_root_url(request, "/", request.scope.get("root_path"))
         tags = preview_tags(address, wanted if wanted in LANGUAGES else "en")
-        return _GRADIOS.sub("", page, count=0).replace("</head>", f"{tags}\n</head>", 1)
+        return _GRADIOS.sub("", page, count=0).replace("</head>", f"{tags}\n{EARLY}\n</head>", 1)
 
 
 PREVIEW_TAGS = Middleware(PreviewTags)

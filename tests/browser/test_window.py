@@ -131,11 +131,16 @@ def test_the_first_screen_says_it_in_few_words(
     assert page.locator("h1").inner_text() == text(language, "window.headline")
 
 
-@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
-def test_nothing_jumps_while_it_opens(app_url: str, open_page: Callable[..., Any], size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("asked", "size"),
+    [("", (1440, 900)), ("", (390, 844)), ("?embed=window", (900, 560)), ("?present", (1440, 900))],
+)
+def test_nothing_jumps_while_it_opens(
+    app_url: str, open_page: Callable[..., Any], asked: str, size: tuple[int, int]
+) -> None:
     page = open_page("about:blank", viewport={"width": size[0], "height": size[1]})
     page.add_init_script(f"({SHIFTS})()")
-    page.goto(app_url)
+    page.goto(f"{app_url}{asked}")
     ready(page)
     quiet(page)
     assert page.evaluate("window.shifted") <= 0.05
@@ -210,6 +215,12 @@ def test_on_a_phone_a_tap_asks_and_a_swipe_scrolls(app_url: str, open_page: Call
     assert "pan-y" in canvas.evaluate("(node) => getComputedStyle(node).touchAction")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.evaluate("document.documentElement.scrollHeight") <= 8000
+    page.locator("nav [data-place=bench]").click()
+    page.wait_for_selector(".attn-channels[data-state=ready]")
+    assert page.evaluate("document.documentElement.scrollHeight") <= 8000
+    page.get_by_role("button", name=text("en", "channels.costs")).click()
+    page.wait_for_function("() => document.querySelector('.costs canvas').checkVisibility()")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
     for button in page.locator("nav [data-place]").all():
         side = button.bounding_box()
         assert side["x"] >= 0
