@@ -1,6 +1,6 @@
 // The bench: two to four mechanisms on the same features, side by side, and every channel before and after. All of it is
 // drawn from one file of arrays, so that pointing, choosing, sorting and another mechanism for a column ask no server.
-import { onAsked, remember } from '../../web/address.js';
+import { asked, onAsked } from '../../web/address.js';
 import { fetchArrays } from '../../web/arrays.js';
 import { sameSpot } from '../../web/cell.js';
 import { markStale } from '../../web/current.js';
@@ -123,9 +123,8 @@ function choose({ model, state, root }) {
   const told = latest('attn:query');
   const [row, col] = told ? sameSpot(told, grid) : grid.map((side) => side >> 1);
   state.query = { row, col };
-  state.picked &&= state.channel < channels;
-  if (state.picked) remember({ channel: state.channel }); // also with another photograph
-  else [state.channel] = sortedOrder(model.arrays.stats_std_before, true);
+  state.picked &&= state.channel < channels && 'channel' in asked(); // with another photograph it is chosen no more
+  if (!state.picked) [state.channel] = sortedOrder(model.arrays.stats_std_before, true);
   const names = Object.keys(model.mechanisms);
   state.columns = state.columns.map((name, at) => (names.includes(name) ? name : names[at % names.length]));
   state.measured = null;
