@@ -107,6 +107,7 @@ export async function mount(element, host) {
     find('.ax-overlap').textContent = overlapOf(map, state);
     const sentence = sentenceOf(map, columns[0], cell, state);
     const plain = state.view.direction === 'row' && !state.comparing;
+    find('.ax-weights').textContent = plain ? t('window.weights.row', { n: readable(data.source.n) }) : '';
     say(plain ? plainSentenceOf(columns[0], state) : sentence, sentence);
     strip.draw();
     figure.refresh();

@@ -158,6 +158,7 @@ export async function mount(element, host) {
     most.textContent = now.even ? `≥ ${readable(now.high / now.even)}` : readable(now.high);
     canvas.setAttribute('aria-label', t('window.wall', { name: nameOf(chosen) }));
     find('.lane-all').hidden = !large;
+    find('.lane-weights').textContent = t(`window.weights.${chosen.kind}`, { n: readable(now.count), channel: now.row ?? '' });
     Object.assign(root.dataset, { mechanism: chosen.name, kind: chosen.kind, weights: now.total, channel: channel ?? '', large });
     say();
   }
