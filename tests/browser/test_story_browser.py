@@ -46,6 +46,46 @@ def test_a_step_asks_before_it_shows_and_quotes_its_own_numbers(page: Any, view:
     assert step.locator(".st-options button").nth(1).get_attribute("data-right") is not None
 
 
+ASKED = ("where", "elsewhere", "shapes", "gates", "affine", "random", "shuffle", "sentence")
+
+
+def test_a_picture_is_covered_until_its_question_is_answered(page: Any) -> None:
+    """Neither eye nor ear has the answer before: the caption, the canvas's name, what the keyboard reads of it."""
+    covered, canvas = text("en", "story.covered"), page.locator(f"{STORY} canvas")
+    for name in ASKED:
+        page.evaluate("(step) => attn.emit('attn:goto', { step })", name)
+        page.wait_for_selector(f"#story-{name}[data-active]")
+        spoken = page.locator(f"{STORY} .attn-spoken")
+        canvas.focus()
+        page.keyboard.press("Home")
+        assert spoken.inner_text() == covered
+        assert page.locator(f"{STORY} .st-caption").inner_text() == covered
+        page.wait_for_function("(said) => document.querySelector('.attn-story canvas').ariaLabel === said", arg=covered)
+        hidden = canvas.screenshot()
+        page.locator(f"#story-{name} .st-options button").last.click()
+        assert page.locator(f"{STORY} .st-caption").inner_text() != covered
+        page.wait_for_function("(said) => document.querySelector('.attn-story canvas').ariaLabel !== said", arg=covered)
+        assert canvas.screenshot() != hidden
+        canvas.focus()
+        page.keyboard.press("Home")
+        assert spoken.inner_text() not in ("", covered)
+
+
+def test_going_on_without_an_answer_uncovers_nothing(page: Any) -> None:
+    page.locator("#story-where .primary").click()
+    page.wait_for_selector("#story-elsewhere[data-active]")
+    for name in ("elsewhere", "where"):
+        assert page.locator(f"#story-{name} .st-reveal").inner_text() == ""
+        assert page.locator(f"{STORY} .st-caption").inner_text() == text("en", "story.covered")
+        page.evaluate("attn.emit('attn:goto', { step: 'where' })")
+
+
+def test_an_answer_by_keyboard_keeps_the_focus(page: Any) -> None:
+    page.locator("#story-where .st-options button").first.focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
+
+
 def test_every_step_draws_and_leaves_no_place_unfilled(page: Any) -> None:
     seen = set()
     for _ in range(STEPS):

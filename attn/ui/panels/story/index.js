@@ -46,21 +46,25 @@ export async function mount(element, host) {
   let loads = 0;
   let frame = 0;
 
+  // A question is open: what its picture shows would be the answer.
+  const covered = () => stepNamed(at).options !== undefined && answers[at] === undefined;
+  const pictureName = () => say(covered() ? 'covered' : `${at}.picture`);
+
   const say = (key, values = {}) => t(`story.${key}`, { ...wordsOf(data), ...values });
 
   // --- the picture that stays
 
   const shown = {
-    name: () => say(`${at}.picture`),
+    name: pictureName,
     draw: (ctx, size, colours) => scene?.draw(ctx, size, colours),
-    items: () => scene?.items() ?? 0,
-    columns: () => scene?.columns?.(),
-    start: () => scene?.start?.() ?? -1,
-    hit: (x, y, size) => scene?.hit(x, y, size) ?? null,
-    place: (item, size) => scene.place(item, size),
-    describe: (item) => scene.describe(item),
-    point: (item) => scene.point?.(item),
-    data: () => scene.data?.() ?? [],
+    items: () => (covered() ? 1 : scene?.items() ?? 0), // the cover is one thing, which says what it is
+    columns: () => (covered() ? 1 : scene?.columns?.()),
+    start: () => (covered() ? -1 : scene?.start?.() ?? -1),
+    hit: (x, y, size) => (covered() ? null : scene?.hit(x, y, size) ?? null),
+    place: (item, size) => (covered() ? [0, 0, size.width, size.height] : scene.place(item, size)),
+    describe: (item) => (covered() ? pictureName() : scene.describe(item)),
+    point: (item) => { if (!covered()) scene.point?.(item); },
+    data: () => (covered() ? [] : scene.data?.() ?? []),
   };
 
   const redraw = () => {
@@ -74,8 +78,8 @@ export async function mount(element, host) {
     if (!data) return;
     figure?.hide();
     [data.cell] = data.queries;
-    scene = SCENES[stepNamed(id).scene]({ data, lamp, words: say });
-    root.querySelector('.st-caption').textContent = say(`${id}.picture`);
+    scene = SCENES[stepNamed(id).scene]({ data, lamp, words: say, covered });
+    root.querySelector('.st-caption').textContent = pictureName();
     for (const [step, node] of Object.entries(nodes)) node.toggleAttribute('data-active', step === id);
     root.querySelectorAll('.st-places a').forEach((link) => {
       link.toggleAttribute('aria-current', link.dataset.step === id);
@@ -102,8 +106,14 @@ export async function mount(element, host) {
       const asked = step.options !== undefined;
       body.replaceChildren(
         h('p', {}, rich(say(asked ? `${step.id}.ask` : `${step.id}.text`))),
-        ...(asked ? [question({ step, say, choice: answers[step.id], answered(choice) { answers[step.id] = choice; write(); } })] : []),
+        ...(asked ? [question({ step, say, choice: answers[step.id], answered })] : []),
         ...(step.id === 'end' ? [statements()] : [met(step)]));
+    };
+    const answered = (choice) => {
+      answers[step.id] = choice;
+      write();
+      body.querySelector('[aria-pressed=true]').focus({ preventScroll: true }); // it took the place of the one pressed
+      show(step.id);
     };
     const node = h('article', { id: `story-${step.id}`, 'data-step': step.id, tabindex: '-1' },
       h('h3', {}, h('span', { class: 'st-number' }, `${index + 1} / ${STEPS.length}`), say(`${step.id}.title`)), body,

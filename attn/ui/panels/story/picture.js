@@ -8,11 +8,14 @@ export const CHANNELS = '#ea580c'; // and over channels
 export const HIGH = 5; // × uniform at which a place stands in full light, as in the window
 const SCALE = { low: 0, high: HIGH, log: false };
 
-/** Draws photographs under light into boxes; what does not change between frames is kept. */
+/** Draws photographs into boxes, under light or as they are; what does not change between frames is kept. */
 export function lamp() {
   const kept = new Map(); // size → the photograph at that size
   let image = null;
   return {
+    plain(ctx, photograph, box) {
+      ctx.drawImage(photograph.image, box.x, box.y, box.width, box.height);
+    },
     /** values: × uniform, one a position. */
     light(ctx, photograph, values, box) {
       if (image !== photograph.image) {
@@ -35,6 +38,20 @@ export function lamp() {
       ctx.drawImage(canvas, box.x, box.y, box.width, box.height);
     },
   };
+}
+
+/** What is not shown before the reader has said what they expect. */
+export function drawCover(ctx, { x, y, width, height }, colours) {
+  ctx.save();
+  ctx.strokeStyle = colours.quiet;
+  ctx.setLineDash([5, 4]);
+  ctx.strokeRect(x + 0.5, y + 0.5, Math.max(0, width - 1), Math.max(0, height - 1));
+  ctx.font = `bold ${colours.font.replace(/^[\d.]+px/, `${Math.max(12, Math.min(40, height * 0.5))}px`)}`;
+  ctx.fillStyle = colours.quiet;
+  ctx.textAlign = 'center';
+  ctx.textBaseline = 'middle';
+  ctx.fillText('?', x + width / 2, y + height / 2);
+  ctx.restore();
 }
 
 /** Values (rows × cols) in a colour map over low … high. */

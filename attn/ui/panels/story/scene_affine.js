@@ -2,12 +2,12 @@
 import { drawAxes, drawDot, drawLine, axesOf } from '../../web/axes.js';
 import { rSquared, readable } from '../../web/numbers.js';
 import { decodeRow } from '../../web/rows.js';
-import { CHANNELS, POSITIONS, drawWords } from './picture.js';
+import { CHANNELS, POSITIONS, drawCover, drawWords } from './picture.js';
 import { split } from './places.js';
 
 const SHOWN = ['se', 'spatial', 'xca'];
 
-export function affine({ data, words }) {
+export function affine({ data, words, covered }) {
   const before = () => decodeRow(data.arrays, 'channel_before', 0);
   const added = (name) => decodeRow(data.arrays, 'channel_added', data.facts.shown.indexOf(name));
   const names = () => SHOWN.filter((name) => data.facts.shown.includes(name));
@@ -35,6 +35,10 @@ export function affine({ data, words }) {
       for (const { name, box, x, y, range, ends, inner } of plots(size)) {
         const fit = data.facts.channel_fit[name];
         drawWords(ctx, words(`mechanism.${name}`), box.x + 4, box.y, colours, { bold: true, width: box.width - 8 });
+        if (covered()) {
+          drawCover(ctx, { ...inner, x: box.x, y: box.y + 38 }, colours);
+          continue;
+        }
         drawWords(ctx, words('fit', { r2: rSquared(fit.r2) }), box.x + 4, box.y + 17, colours, { width: box.width - 8, quiet: true });
         ctx.save();
         ctx.translate(box.x, box.y + 38);

@@ -1,12 +1,12 @@
 // Both kinds at once: the map follows the query, the gates below do not move.
 import { fixed, rough } from '../../web/numbers.js';
-import { CHANNELS, drawBars, drawPosition, drawWords } from './picture.js';
+import { CHANNELS, drawBars, drawCover, drawPosition, drawWords } from './picture.js';
 import { cellAt, fitted, frameOf } from './places.js';
 
 const STRIP_PX = 64;
 const WORDS_PX = 18;
 
-export function gates({ data, lamp, words }) {
+export function gates({ data, lamp, words, covered }) {
   const grid = () => [data.photograph.rows, data.photograph.cols];
   const positions = () => data.photograph.rows * data.photograph.cols;
   const values = () => data.array('gates_se');
@@ -23,10 +23,16 @@ export function gates({ data, lamp, words }) {
       const map = data.mapOf(data.cell);
       lamp.light(ctx, data.photograph, map, picture);
       drawPosition(ctx, picture, grid(), data.cell);
-      drawWords(ctx, words('strip.positions', { n: positions() }), 0, strips[0].y - 16, colours, { width: size.width });
-      drawBars(ctx, Array.from(map), strips[0], colours, { low: 0, high: 10 });
-      drawWords(ctx, words('strip.gates', { n: data.channels }), 0, strips[1].y - 16, colours, { width: size.width });
-      drawBars(ctx, Array.from(values()), strips[1], colours, { low: 0, high: 1, colour: CHANNELS });
+      const names = { positions: words('strip.positions', { n: positions() }), gates: words('strip.gates', { n: data.channels }) };
+      Object.entries(names).forEach(([name, strip], n) => {
+        const line = covered() ? strip : words(`strip.${name}.told`, { strip });
+        drawWords(ctx, line, 0, strips[n].y - 16, colours, { width: size.width });
+      });
+      if (covered()) strips.forEach((strip) => drawCover(ctx, strip, colours));
+      else {
+        drawBars(ctx, Array.from(map), strips[0], colours, { low: 0, high: 10 });
+        drawBars(ctx, Array.from(values()), strips[1], colours, { low: 0, high: 1, colour: CHANNELS });
+      }
     },
     items: () => positions() + data.channels,
     columns: () => data.photograph.cols,

@@ -1,13 +1,13 @@
 // The same in a sentence: attention among its words as written, and shuffled and put back in order.
 import { language } from '../../web/texts.js';
 import { percent } from '../../web/numbers.js';
-import { drawMap, drawWords } from './picture.js';
+import { drawCover, drawMap, drawWords } from './picture.js';
 import { below, cellAt, frameOf, split } from './places.js';
 
 const WAYS = ['without', 'with'];
 const LABELS_PX = 58;
 
-export function sentence({ data, words }) {
+export function sentence({ data, words, covered }) {
   const shown = () => data.facts.sentence[language()] ?? data.facts.sentence.en;
   const count = () => shown().tokens.length;
   // Put back in order: row i of the sentence as written is where its token went.
@@ -29,7 +29,8 @@ export function sentence({ data, words }) {
       boxes(size).forEach((box, n) => {
         if (n % 2 === 0) drawWords(ctx, words(`sentence.${WAYS[n / 2]}`), 0, box.y - 34, colours, { bold: true, width: size.width });
         drawWords(ctx, words(n % 2 ? 'sentence.restored' : 'sentence.written'), box.x, box.y - 17, colours, { width: box.width, quiet: true });
-        drawMap(ctx, all[n].flat(), [count(), count()], box, { low: 0, high: Math.max(...all[n - (n % 2)].flat()) });
+        if (covered() && n % 2) drawCover(ctx, box, colours);
+        else drawMap(ctx, all[n].flat(), [count(), count()], box, { low: 0, high: Math.max(...all[n - (n % 2)].flat()) });
         shown().tokens.forEach((token, i) => {
           const step = box.height / count();
           const small = { ...colours, font: colours.font.replace(/^[\d.]+px/, `${Math.min(12, step).toFixed(1)}px`) };

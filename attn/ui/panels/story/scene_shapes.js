@@ -1,8 +1,8 @@
 // The table that the softmax works through, beside the one it would be if it were channel attention, to one scale.
 import { fixed } from '../../web/numbers.js';
-import { POSITIONS, drawWords } from './picture.js';
+import { POSITIONS, drawCover, drawWords } from './picture.js';
 
-export function shapes({ data, words }) {
+export function shapes({ data, words, covered }) {
   // [name, rows, columns] in positions or channels
   const tables = () => [
     ['features', data.positions, data.channels],
@@ -24,7 +24,9 @@ export function shapes({ data, words }) {
   const label = ({ name, rows, columns }) => words(`table.${name}`, { rows: fixed(rows), columns: fixed(columns) });
   return {
     draw(ctx, size, colours) {
-      boxes(size).forEach((box) => {
+      const [features, ...tables] = boxes(size);
+      if (covered()) drawCover(ctx, { ...features, x: tables[0].x, width: size.width - tables[0].x }, colours);
+      (covered() ? [features] : [features, ...tables]).forEach((box) => {
         ctx.fillStyle = box.name === 'attention' ? POSITIONS : colours.line;
         ctx.fillRect(box.x, box.y, box.width, box.height);
         // Above the features, inside the AttnBlock's table, under the small one: where each has room.

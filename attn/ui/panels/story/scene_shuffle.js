@@ -2,13 +2,13 @@
 // one, another map. In three pictures each: before, after, put back in order.
 import { rough } from '../../web/numbers.js';
 import { decodeRow } from '../../web/rows.js';
-import { drawPosition, drawWords, lamp as newLamp } from './picture.js';
+import { drawCover, drawPosition, drawWords, lamp as newLamp } from './picture.js';
 import { below, cellAt, fitted, frameOf, split } from './places.js';
 
 const WAYS = ['spatial', 'spatial_position'];
 const TIMES = ['before', 'after', 'restored'];
 
-export function shuffle({ data, lamp, words }) {
+export function shuffle({ data, lamp, words, covered }) {
   const tiles = newLamp();
   let cut = null; // the photograph with its positions shuffled
   const grid = () => [data.photograph.rows, data.photograph.cols];
@@ -39,7 +39,12 @@ export function shuffle({ data, lamp, words }) {
         const [way, time] = which(n);
         if (n % 3 === 0) drawWords(ctx, words(`shuffle.${way}`), 0, (n / 3) * (size.height / 2 + 5), colours, { bold: true, width: size.width });
         drawWords(ctx, words(`shuffle.${time}`), box.x, box.y - 15, colours, { width: box.width, quiet: true });
-        (time === 'after' ? tiles : lamp).light(ctx, time === 'after' ? shuffled() : data.photograph, row(way, time), box);
+        if (covered() && time === 'restored') {
+          drawCover(ctx, box, colours);
+          return;
+        }
+        if (covered() && time === 'after') tiles.plain(ctx, shuffled(), box);
+        else (time === 'after' ? tiles : lamp).light(ctx, time === 'after' ? shuffled() : data.photograph, row(way, time), box);
         drawPosition(ctx, box, grid(), query(time));
       });
     },

@@ -3,7 +3,7 @@ import { rough } from '../../web/numbers.js';
 import { drawPosition, drawWords } from './picture.js';
 import { below, cellAt, fitted, frameOf, split } from './places.js';
 
-export function two({ data, lamp, words }) {
+export function two({ data, lamp, words, covered }) {
   const grid = () => [data.photograph.rows, data.photograph.cols];
   const side = (size) => size.width >= size.height * 0.9 && data.photograph.aspect < 1.3;
   const boxes = (size) => split({ x: 0, y: 0, ...size }, 2, 12, !side(size))
@@ -14,7 +14,8 @@ export function two({ data, lamp, words }) {
       boxes(size).forEach((box, which) => {
         const [row, col] = data.queries[which];
         drawWords(ctx, words('two', { row, col }), box.x, box.y - 16, colours, { width: box.width, bold: true });
-        lamp.light(ctx, data.photograph, data.mapOf(data.queries[which]), box);
+        if (covered()) lamp.plain(ctx, data.photograph, box);
+        else lamp.light(ctx, data.photograph, data.mapOf(data.queries[which]), box);
         drawPosition(ctx, box, grid(), data.queries[which]);
       });
     },

@@ -4,14 +4,15 @@ import { drawPosition } from './picture.js';
 import { cellAt, fitted, frameOf } from './places.js';
 
 /** One picture, one query. */
-export function where({ data, lamp, words }) {
+export function where({ data, lamp, words, covered }) {
   const box = (size) => fitted(data.photograph.aspect, { x: 0, y: 0, ...size });
   const grid = () => [data.photograph.rows, data.photograph.cols];
   return {
     moves: true,
     draw(ctx, size) {
       const at = box(size);
-      lamp.light(ctx, data.photograph, data.mapOf(data.cell), at);
+      if (covered()) lamp.plain(ctx, data.photograph, at);
+      else lamp.light(ctx, data.photograph, data.mapOf(data.cell), at);
       drawPosition(ctx, at, grid(), data.cell);
     },
     items: () => data.photograph.rows * data.photograph.cols,
@@ -32,7 +33,7 @@ export function where({ data, lamp, words }) {
 
 /** The map that random weights give, for the two positions of the story in turn, beside the trained one. */
 export function random(context) {
-  const { data, lamp } = context;
+  const { data, lamp, covered } = context;
   const scene = where(context);
   const box = (size) => fitted(data.photograph.aspect, { x: 0, y: 0, ...size });
   return {
@@ -40,7 +41,8 @@ export function random(context) {
     draw(ctx, size) {
       const at = box(size);
       const which = data.nearestQuery(data.cell);
-      lamp.light(ctx, data.photograph, data.row('random', which), at);
+      if (covered()) lamp.plain(ctx, data.photograph, at);
+      else lamp.light(ctx, data.photograph, data.row('random', which), at);
       drawPosition(ctx, at, [data.photograph.rows, data.photograph.cols], data.queries[which]);
     },
     describe: () => context.words('tip.random', {}),
