@@ -1,8 +1,11 @@
 """What nobody here uses of Gradio's routes is closed, and a request has a size."""
 
+import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import gradio as gr
+import httpx
 import pytest
 from gradio.routes import App
 from starlette.applications import Starlette
@@ -83,3 +86,38 @@ def test_a_request_has_a_size(client: TestClient) -> None:
     assert "64 MB" in refused.text
     weights = b'filename="vae.safetensors"' + bytes(170 * 2**20)  # a whole autoencoder in half precision
     assert client.post(PREFIX + "upload", content=weights).text == str(len(weights))
+
+
+def test_all_requests_together_have_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is held in memory counts until it is answered; uploads go to the disk."""
+    monkeypatch.setattr("attn.ui.gate.MOST_HELD", 3000)
+
+    async def send_three(path: str) -> list[tuple[int, str]]:
+        together = asyncio.Event()
+        inside: list[int] = []
+
+        async def echo(request: Request) -> PlainTextResponse:
+            await request.body()
+            inside.append(1)
+            await together.wait()
+            return PlainTextResponse("read")
+
+        gate = Gate(Starlette(routes=[Route("/{path:path}", echo, methods=["POST"])]))
+        transport = httpx.ASGITransport(app=gate)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            waiting = [asyncio.create_task(client.post(PREFIX + path, content=bytes(1400))) for _ in range(2)]
+            while len(inside) < 2:
+                await asyncio.sleep(0)
+            last = asyncio.create_task(client.post(PREFIX + path, content=bytes(1400)))
+            while len(inside) < 3 and not last.done():
+                await asyncio.sleep(0)
+            together.set()
+            answers = [await each for each in (*waiting, last, client.post(PREFIX + path, content=bytes(1400)))]
+            return [(answer.status_code, answer.text[:30]) for answer in answers]
+
+    with ThreadPoolExecutor(1) as thread:  # the browser tests keep an event loop running in pytest's
+        posted, uploaded = (
+            thread.submit(lambda path=path: asyncio.run(send_three(path))).result() for path in ("queue/join", "upload")
+        )
+    assert uploaded == [(200, "read")] * 4
+    assert posted == [(200, "read"), (200, "read"), (503, "The page is busy: 3 requests a"), (200, "read")]
