@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from attn.ui.upkeep import sweep
+from benchmarks.disk import FILES, simulate
 
 DAY_S = 24 * 3600.0
 
@@ -49,15 +50,11 @@ def test_beyond_the_quota_the_oldest_go_first(tmp_path: Path) -> None:
     assert [path.exists() for path in paths] == [True, False, False, False, True, True]
 
 
-@pytest.mark.parametrize("days", [30])
-def test_a_thousand_photographs_a_day_do_not_fill_the_disk(tmp_path: Path, days: int) -> None:
-    """In thousandths: 2 kB a photograph instead of 2 MB, 10 of them a day instead of 1,000."""
-    most, quota = 0, 12 * 2000
-    example = put(tmp_path, "e" * 64 + "/lion.jpg", 1000)
-    for day in range(days):
-        for number in range(10):
-            put(tmp_path, f"{day * 10 + number:064}/photograph.jpg", 2000)
-        sweep(tmp_path, [example], quota=quota)
-        most = max(most, bytes_in(tmp_path))
-    assert most <= quota
-    assert example.exists()
+@pytest.mark.parametrize("photographs", [8, 2])
+def test_a_year_of_photographs_stays_within_the_quota(tmp_path: Path, photographs: int) -> None:
+    """In thousandths; eight a day would be 36 MB without the quota, two stay below it."""
+    quota, a_photograph = 24 * 2**20, sum(FILES.values())
+    most, left = simulate(tmp_path, 365, photographs, every_s=6 * 3600, quota=quota)
+    assert left <= quota
+    assert most <= left + photographs * a_photograph  # no more than comes between two sweeps
+    assert most >= photographs * 0.9 * a_photograph * 0.7  # and it was filled

@@ -7,7 +7,7 @@ same folder; this goes by what lies there.
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,8 +34,19 @@ class Found(NamedTuple):
     path: Path
 
 
+def last_changed(status: os.stat_result) -> float:
+    """When a file was written or handed out, whichever was later; nobody can set this time."""
+    return status.st_ctime
+
+
 def sweep(
-    folder: Path, keep: Collection[Path] = (), *, age_s: float = AGE_S, quota: int = QUOTA, now: float | None = None
+    folder: Path,
+    keep: Collection[Path] = (),
+    *,
+    age_s: float = AGE_S,
+    quota: int = QUOTA,
+    now: float | None = None,
+    used: Callable[[os.stat_result], float] = last_changed,
 ) -> int:
     """Deletes what is older than ``age_s``, uploads that never ended, the oldest beyond ``quota``; bytes left.
 
@@ -43,10 +54,11 @@ def sweep(
         folder: Gradio's cache: a folder for each file, named by its content, and unfinished uploads beside them.
         keep: files that stay whatever their age, as the page's examples.
         now: the time it is, in seconds since the epoch.
+        used: when a file was last used, by its status; another clock than the system's for a shortened year.
     """
     now = time.time() if now is None else now
     kept = {path.resolve() for path in keep}
-    files = sorted(_files(folder))
+    files = sorted(_files(folder, used))
     total = sum(file.size for file in files)
     for file in files:
         unfinished = file.path.parent == folder or file.path.name.startswith(".")
@@ -83,12 +95,12 @@ async def swept(_: Any) -> AsyncIterator[None]:
             await task
 
 
-def _files(folder: Path) -> list[Found]:
+def _files(folder: Path, used: Callable[[os.stat_result], float] = last_changed) -> list[Found]:
     found = []
     for root, _, names in os.walk(folder):
         for name in names:
             path = Path(root) / name
             with suppress(OSError):
                 status = path.lstat()
-                found.append(Found(status.st_ctime, status.st_size, path))
+                found.append(Found(used(status), status.st_size, path))
     return found
