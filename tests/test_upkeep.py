@@ -1,12 +1,15 @@
 """The cache stays bounded, and what the page needs survives."""
 
+import asyncio
 import os
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from attn.ui.upkeep import sweep
+from attn.ui.upkeep import sweep, swept
 from benchmarks.disk import FILES, simulate
 
 DAY_S = 24 * 3600.0
@@ -48,6 +51,31 @@ def test_beyond_the_quota_the_oldest_go_first(tmp_path: Path) -> None:
     os.utime(paths[0])  # handed out again: young again
     assert sweep(tmp_path, quota=300) == 300
     assert [path.exists() for path in paths] == [True, False, False, False, True, True]
+
+
+def resident_mb() -> float:
+    return int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
+def test_a_server_gives_freed_memory_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of a heap that another one lies behind: the C library keeps them until it is asked."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    blocks = [bytearray(60_000) for _ in range(4000)]
+    last = blocks.pop()
+    used = resident_mb()
+    blocks.clear()
+
+    async def live() -> float:
+        async with swept(None):
+            deadline = time.monotonic() + 60
+            while resident_mb() > used - 150 and time.monotonic() < deadline:
+                await asyncio.sleep(0.05)
+        return resident_mb()
+
+    with ThreadPoolExecutor(1) as thread:  # the browser tests keep an event loop running in pytest's
+        assert thread.submit(lambda: asyncio.run(live())).result() <= used - 150
+    assert len(last) == 60_000
 
 
 @pytest.mark.parametrize("photographs", [8, 2])

@@ -88,7 +88,7 @@ class Turns:
                 return await run_sync(function, *arguments)
             finally:
                 if large:
-                    await run_sync(_give_memory_back)
+                    await run_sync(give_memory_back)
 
     @asynccontextmanager
     async def turn(self, caller: Caller, large: bool = False) -> AsyncIterator[None]:
@@ -180,8 +180,8 @@ def _greedier(here: list[_Place], newcomer: Caller) -> _Place | None:
     return next((each for each in reversed(here) if each.caller == session and each.waits), None)
 
 
-def _give_memory_back() -> None:
-    """Let the C library return what a large inspection took: it keeps freed memory for a next one."""
+def give_memory_back() -> None:
+    """Let the C library return what it keeps of freed memory for a next time, as after a large inspection."""
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library
             ctypes.CDLL(None).malloc_trim(0)

@@ -16,6 +16,7 @@ from anyio.to_thread import run_sync
 from gradio.utils import get_upload_folder
 
 from attn.ui.examples import EXAMPLES
+from attn.ui.turns import give_memory_back
 
 EVERY_S = 60.0
 AGE_S = 24 * 3600.0
@@ -75,7 +76,7 @@ def sweep(
 
 @asynccontextmanager
 async def swept(_: Any) -> AsyncIterator[None]:
-    """The server's life, with the cache swept at its start and every minute."""
+    """The server's life, with the cache swept and freed memory given back at its start and every minute."""
     folder = Path(get_upload_folder())
     # What the page opens with was written before the server started, and is on everybody's page.
     keep = [*map(Path, EXAMPLES.values()), *(file.path for file in _files(folder) if file.used >= LOADED)]
@@ -84,6 +85,8 @@ async def swept(_: Any) -> AsyncIterator[None]:
         while True:
             with suppress(OSError):
                 await run_sync(lambda: sweep(folder, keep))
+            # What many small inspections leave behind the last large one: a quarter of the memory, in a measured run.
+            await run_sync(give_memory_back)
             await asyncio.sleep(EVERY_S)
 
     task = asyncio.create_task(go_on())
