@@ -4,7 +4,9 @@
     python -m benchmarks.page --rounds 30
 
 - image to first map, over a bare echo app (gr.Image in, gr.Image out): from the browser's change event of the file
-  field to the frame in which the new map, or the returned image, stands.
+  field to the frame in which the new map, or the returned image, stands; for a small photograph and for a camera's
+  (12 megapixels, lying on its side in EXIF), on the network as it is and on two slower ones (PROFILES), with what
+  travelled. Round trips one after the other: what 150 ms of latency add to the time, in units of 150 ms.
 - server time from the decoded picture to the bytes of the first map, over the bare stem's forward at 320 px.
 - pointing, from the pointer event to the frame with the new map, against clicking on a gr.Image whose select event
   draws the overlay with matplotlib.
@@ -25,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +37,17 @@ import torch
 ROOT = Path(__file__).parent.parent
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 LONGEST_SIDE = 320
+# Mbit/s down and up, latency in ms of every request, how many times slower the page's processor is. 0: not limited.
+PROFILES = {
+    "as it is": (0, 0, 0, 1),
+    "20/10 Mbit/s, 40 ms": (20, 10, 40, 1),
+    "4/1 Mbit/s, 150 ms, CPU ÷ 4": (4, 1, 150, 4),
+}
+LATENCY_MS = 150
+CAMERA = (4032, 3024)
 
 # Resolves with the milliseconds from the file field's change event to the frame after `ready()` holds.
-UPLOAD = """(ready) => { window.measured = new Promise((done) => document.addEventListener('change', () => {
+UPLOAD = """(ready) => { window.measured = new Promise((done) => window.addEventListener('change', () => {
   const start = performance.now(), holds = eval(ready);
   const look = () => holds() ? requestAnimationFrame(() => setTimeout(() => done(performance.now() - start)))
                              : requestAnimationFrame(look);
@@ -136,50 +146,126 @@ def quartiles(values: Sequence[float], digits: int = 0) -> str:
     return f"{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
 
 
-def pictures(folder: Path) -> list[tuple[Path, str]]:
-    """A photograph lying and standing, and the grid each gives: the page shows which one its map belongs to."""
+def pictures(folder: Path) -> dict[str, list[tuple[Path, str]]]:
+    """A photograph lying and standing, small and from a camera, and the grid each gives: which one a map belongs to."""
     from gradio.media import get_image
     from PIL import Image
 
+    found: dict[str, list[tuple[Path, str]]] = {"small": [], "12 megapixels": []}
     with Image.open(get_image("cheetah.jpg")) as image:
-        image.convert("RGB").save(folder / "lying.jpg", quality=92)
-        image.convert("RGB").rotate(90, expand=True).save(folder / "standing.jpg", quality=92)
-    return [(folder / "lying.jpg", "14x20"), (folder / "standing.jpg", "20x14")]
+        small = image.convert("RGB")
+    for name, photograph in (("small", small), ("12 megapixels", camera())):
+        lying, standing = folder / f"lying {name}.jpg", folder / f"standing {name}.jpg"
+        on_its_side = Image.Exif()
+        on_its_side[0x0112] = 6  # orientation: to be turned by 90°
+        photograph.save(lying, quality=92)
+        photograph.save(standing, quality=92, exif=on_its_side)
+        rows, columns = sorted((round(40 * min(photograph.size) / max(photograph.size)), 40))
+        found[name] = [(lying, f"{rows}x{columns}"), (standing, f"{columns}x{rows}")]
+    return found
 
 
-def upload(page: Any, picture: Path, ready: str) -> float:
-    """Milliseconds from the change event to the frame that shows the answer."""
+def camera() -> Any:
+    """A camera's photograph, made: a picture enlarged, with another's fine detail, so that its JPEG is as large."""
+    from gradio.media import get_image
+    from PIL import Image, ImageFilter, ImageOps
+
+    with Image.open(get_image("cheetah.jpg")) as opened:
+        enlarged = ImageOps.fit(opened.convert("RGB"), CAMERA, Image.Resampling.BICUBIC)
+    with Image.open(get_image("groot.jpeg")) as opened:
+        tile = opened.convert("RGB")
+    detail = np.asarray(tile, np.int16) - np.asarray(tile.filter(ImageFilter.GaussianBlur(6)), np.int16)
+    detail = np.concatenate([detail, detail[:, ::-1]], axis=1)
+    detail = np.tile(detail, (-(-CAMERA[1] // len(detail)), -(-CAMERA[0] // detail.shape[1]), 1))
+    pixels = np.asarray(enlarged, np.int16) + detail[: CAMERA[1], : CAMERA[0]]
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+class Line:
+    """The line between a page and the server: slowed down, and watched."""
+
+    def __init__(self, page: Any) -> None:
+        self._devtools = page.context.new_cdp_session(page)
+        self._devtools.send("Network.enable")
+        self.requests, self.up, self.down = 0, 0, 0
+        self._devtools.on("Network.requestWillBeSent", self._asked)
+        self._devtools.on("Network.requestWillBeSentExtraInfo", self._sent)
+        self._devtools.on("Network.dataReceived", self._received)
+
+    def _asked(self, event: Any) -> None:
+        self.requests += event["request"]["url"].startswith("http")
+
+    def _sent(self, event: Any) -> None:
+        headers = {name.lower(): value for name, value in event["headers"].items()}
+        self.up += int(headers.get("content-length", 0))
+
+    def _received(self, event: Any) -> None:
+        self.down += event["encodedDataLength"] or event["dataLength"]
+
+    def emulate(self, down: float, up: float, latency: float, slower: float) -> None:
+        """Mbit/s, Mbit/s, ms, times."""
+        per_second = [1e6 * speed / 8 if speed else -1 for speed in (down, up)]
+        self._devtools.send(
+            "Network.emulateNetworkConditions",
+            {
+                "offline": False,
+                "latency": latency,
+                "downloadThroughput": per_second[0],
+                "uploadThroughput": per_second[1],
+            },
+        )
+        self._devtools.send("Emulation.setCPUThrottlingRate", {"rate": slower})
+
+
+def upload(page: Any, line: Line, picture: Path, ready: str) -> tuple[float, int, int, int]:
+    """Milliseconds from the change event to the frame that shows the answer; requests, bytes up and down until then."""
+    line.requests, line.up, line.down = 0, 0, 0
     page.evaluate(UPLOAD, ready)
     page.locator("input[type=file]").first.set_input_files(picture)
-    return float(page.evaluate("window.measured"))
+    took = float(page.evaluate("window.measured"))
+    return took, line.requests, line.up, line.down
 
 
-def time_uploads(driver: Any, app: App, echo: App, rounds: int) -> tuple[list[float], list[float]]:
-    """Milliseconds of every round: image to first map on the page, image to image in the echo app."""
-    ours, bare = [], []
+Uploads = list[tuple[float, int, int, int]]
+
+
+def time_uploads(driver: Any, app: App, echo: App, rounds: int) -> Iterator[tuple[str, str, Uploads, Uploads]]:
+    """Network, photograph, and what `upload` measured in every round on the page and in the echo app."""
     page, other = driver.new_page(), driver.new_page()
     page.goto(app.url)
     page.wait_for_selector("#explorer [data-state=ready]", timeout=120_000)
     page.wait_for_selector(".attn-channel-lane[data-state=ready]", timeout=120_000)
     other.goto(echo.url)
     other.wait_for_selector("input[type=file]", state="attached")
+    lines = Line(page), Line(other)
+    profiles = {**PROFILES, f"{LATENCY_MS} ms": (0, 0, LATENCY_MS, 1)}
     with tempfile.TemporaryDirectory() as folder:
-        both = pictures(Path(folder))
-        for turn in range(rounds + 2):
-            # The picture's bytes differ every time: no cache helps.
-            picture, grid = both[turn % 2]
-            picture.write_bytes(picture.read_bytes() + bytes([turn]))
-            page.bring_to_front()
-            ours.append(upload(page, picture, MAP_READY.replace("GRID", grid)))
-            page.wait_for_timeout(1500)  # the panels below the map
-            other.bring_to_front()
-            bare.append(upload(other, picture, IMAGE_READY))
-            clear = other.get_by_label("Remove Image").first
-            clear.click()
-            page.wait_for_timeout(300)
+        for name, both in pictures(Path(folder)).items():
+            for network, profile in profiles.items():
+                ours: Uploads = []
+                bare: Uploads = []
+                large = name != "small"
+                if large and network not in PROFILES:
+                    continue
+                turns = 1 + (max(4, rounds // 3) if large else rounds)
+                for turn in range(turns):
+                    # The picture's bytes differ every time: no cache helps.
+                    picture, grid = both[turn % 2]
+                    picture.write_bytes(picture.read_bytes() + os.urandom(4))
+                    page.bring_to_front()
+                    lines[0].emulate(*profile)
+                    ours.append(upload(page, lines[0], picture, MAP_READY.replace("GRID", grid)))
+                    lines[0].emulate(*PROFILES["as it is"])
+                    page.wait_for_timeout(2000)  # the panels below the map
+                    other.bring_to_front()
+                    lines[1].emulate(*profile)
+                    bare.append(upload(other, lines[1], picture, IMAGE_READY))
+                    lines[1].emulate(*PROFILES["as it is"])
+                    other.get_by_label("Remove Image").first.click()
+                    page.wait_for_timeout(300)
+                yield network, name, ours[1:], bare[1:]
     page.close()
     other.close()
-    return ours[2:], bare[2:]
 
 
 def time_pointing(driver: Any, app: App, clicks: App, rounds: int) -> tuple[list[float], list[float]]:
@@ -257,6 +343,18 @@ def line(what: str, ours: list[float], theirs: list[float], bar: str, inverse: b
     return f"| {what} | {quartiles(ours)} | {quartiles(theirs)} | {quartiles(ratios, 2)} | {bar} |"
 
 
+def travelled(taken: Uploads) -> str:
+    """Medians of the requests and of the kB up and down."""
+    requests, up, down = (statistics.median(values) for values in list(zip(*taken, strict=True))[1:])
+    return f"{requests:.0f} requests, {up / 1000:.0f} kB up, {down / 1000:.0f} kB down"
+
+
+def trips(taken: dict[str, tuple[Uploads, Uploads]], side: int) -> str:
+    """What the latency adds, in units of it."""
+    fast, slow = (statistics.median(one[0] for one in taken[name][side]) for name in ("as it is", f"{LATENCY_MS} ms"))
+    return f"{(slow - fast) / LATENCY_MS:.1f}"
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
@@ -292,15 +390,21 @@ def main() -> None:
             context = driver.new_context(viewport={"width": 1280, "height": 1000})
             if "uploads" in wanted:
                 running.append(App("-m", "benchmarks.page", "--serve", "echo"))
-                print(
-                    line("image → first map; echo app", *time_uploads(context, app, running[-1], args.rounds), "≤ 1.6"),
-                    flush=True,
-                )
+                taken: dict[str, tuple[Uploads, Uploads]] = {}
+                for network, name, ours, bare in time_uploads(context, app, running[-1], args.rounds):
+                    what = f"{name}, {network}: image → first map; echo app"
+                    print(line(what, [one[0] for one in ours], [one[0] for one in bare], "≤ 1.6, ≤ 1.3 slow"))
+                    print(f"| … {travelled(ours)} | {travelled(bare)} |", flush=True)
+                    if name == "small":
+                        taken[network] = ours, bare
+                print(f"| round trips | {trips(taken, 0)} | {trips(taken, 1)} |", flush=True)
             if "pointing" in wanted:
                 running.append(App("-m", "benchmarks.page", "--serve", "click"))
-                ours, usual = time_pointing(context, app, running[-1], args.rounds)
+                pointed, usual = time_pointing(context, app, running[-1], args.rounds)
                 print(
-                    line("pointing → painted; click → redrawn with matplotlib (times faster)", ours, usual, "", True),
+                    line(
+                        "pointing → painted; click → redrawn with matplotlib (times faster)", pointed, usual, "", True
+                    ),
                     flush=True,
                 )
             driver.close()

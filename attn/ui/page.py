@@ -1,5 +1,6 @@
 """The page: layout and wiring. What an event answers is in `attn.ui.answers` and `attn.ui.address`."""
 
+import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -46,6 +47,7 @@ from attn.ui.serving import Numbers, Page, Photograph, PhotographButton, Setting
 from attn.ui.turns import Turns
 from attn.ui.wording import as_text, labels, notice, worded
 
+PHOTOGRAPH = "ui/panels/page/photograph.js"
 OPENING_VIEW = "q13.19"  # as in share links: the lion's nose, in the default grid
 # "Your file" opens the chooser; until there is a file, what was shown stays. The chooser is in the page, hidden.
 CHOOSE_FILE = """(weights) => {
@@ -155,21 +157,34 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         private: dict[str, Any] = {"api_visibility": "private", "queue": settings.queue, "concurrency_limit": None}
         quick: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
 
-        def inspect_after(event: Callable[..., Any], **arguments: Any) -> None:
-            event(
-                events.on_controls(_show_map, 3), state, [explorer, bridge, photograph, banner], **arguments, **private
-            )
+        shows_map = [explorer, bridge, photograph, banner]
+        names = json.dumps(CONTROLS)
+
+        # What is asked for while a photograph is on its way is asked of that one, and waits for it.
+        def inspect_after(event: Callable[..., Any], **arguments: Any) -> Any:
+            arguments["js"] = call(PHOTOGRAPH, f"module.asked({names}, values)", "...values")
+            return event(events.on_controls(_show_map, 3), state, shows_map, **arguments, **private)
 
         # A network may have to be fetched and a large grid takes its time: the whole animation. A photograph's map is
         # there in a quarter of a second, of which the animation would take a third: a line of text, should it wait.
         slow = [stem.input, stage.input, detail.input, longest_side.release]
         fast = [photograph.input, weights.input, position.input, seed.submit, seed.blur]
         line = {"show_progress": "minimal", "show_progress_on": bridge}
-        # Chosen, pasted, dropped, or made with the camera: a photograph that is no example.
+        # Chosen, pasted, dropped, or made with the camera: a photograph that is no example. The page's script sends it
+        # past these events; they are for whoever is faster than it, and for the camera.
         uploaded = upload.upload(_take, upload, [photograph, example], trigger_mode="always_last", **quick)
         photograph.input(None, None, example, js="() => ''", **quick)
         inspect_after(partial(gr.on, slow, trigger_mode="always_last"), show_progress_on=explorer)
-        inspect_after(partial(gr.on, fast, trigger_mode="always_last"), **line)
+        inspected = inspect_after(partial(gr.on, fast, trigger_mode="always_last"), **line)
+        session = gr.Textbox(visible=False)
+        bridge.take(
+            None,
+            [*state, session],
+            [*shows_map, example],
+            js=call(PHOTOGRAPH, f"module.taken({names}, values, values.pop())", "...values"),
+            **quick,
+        )
+        bridge.kept(None, None, photograph, js=call(PHOTOGRAPH, "module.kept()"), **quick)
         # Nothing that waits is dropped: by itself Gradio's page forgets what is asked for while an event runs.
         inspect_after(partial(uploaded.success, trigger_mode="always_last"), **line)
         given_file = file.upload(
@@ -201,12 +216,12 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         language.change(translate, language, list(labelled.values()), **quick)
 
         def restored(chosen: str, request: gr.Request) -> list[Any]:
-            return restore(controls, chosen, request.query_params)
+            return [*restore(controls, chosen, request.query_params), request.session_hash]
 
         demo.load(
             restored,
             language,
-            [*state, explorer, bridge, banner],
+            [*state, explorer, bridge, banner, session],
             js=call("ui/web/texts.js", f"module.offerLanguages({list(LANGUAGES)})"),
             **quick,
         )
@@ -250,6 +265,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
     for event in demo.fns.values():
         if event.api_visibility == "private":
             event.api_name = None  # else Gradio runs it under its name for whoever asks
+    demo.inspects = demo.fns[inspected["id"]]
     # Without api_open=False the REST routes go past the queue, and so past its limits.
     demo.queue(api_open=False)
     return demo

@@ -10,6 +10,7 @@ import gradio as gr
 from fastapi import Request, Response
 from fastapi.responses import PlainTextResponse
 from gradio import processing_utils
+from gradio.blocks import BlockFunction
 from gradio.data_classes import FileData, ImageData
 from gradio_client.utils import decode_base64_to_binary, is_file_obj_with_meta, is_http_url_like, traverse
 from starlette.middleware import Middleware
@@ -22,6 +23,7 @@ from attn.ui.examples import EXAMPLES, OPENING
 from attn.ui.fetch import FetchError, fetch
 from attn.ui.gate import MOST, MOST_WEIGHTS, Gate
 from attn.ui.modules import module_routes
+from attn.ui.photographs import photograph_routes
 from attn.ui.preview import PREVIEW_TAGS, preview_routes
 from attn.ui.storage import store
 from attn.ui.transfer import Transfer
@@ -127,7 +129,12 @@ class Stage(gr.Radio):
 
 
 class Page(gr.Blocks):
-    """`gr.Blocks` that says in a sentence what it cannot read or store now; Gradio says "Error" or less."""
+    """`gr.Blocks` that says in a sentence what it cannot read or store now; Gradio says "Error" or less.
+
+    inspects: the event that shows a photograph's map, see `attn.ui.photographs`.
+    """
+
+    inspects: BlockFunction
 
     async def process_api(self, block_fn: Any, inputs: list[Any], *arguments: Any, **options: Any) -> Any:
         """Gradio's: one event."""
@@ -206,7 +213,7 @@ def launch_options() -> dict[str, Any]:
         "footer_links": ["api", "gradio"],
         "max_file_size": MOST_WEIGHTS,
         "app_kwargs": {
-            "routes": [*module_routes(), *preview_routes()],
+            "routes": [*module_routes(), *preview_routes(), *photograph_routes()],
             "middleware": [Middleware(Gate), Middleware(Transfer), PREVIEW_TAGS],
             "exception_handlers": {OSError: _unstored},
             "lifespan": swept,

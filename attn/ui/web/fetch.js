@@ -1,4 +1,13 @@
-// Files as they arrive: a fetch that fails or comes short is tried once more, past the cache.
+// Files as they arrive: a fetch that fails or comes short is tried once more, past the cache. A file that came with an
+// answer is not fetched at all.
+const KEPT = 4;
+const brought = new Map(); // address → Blob
+
+/** Keeps `blob` for whoever asks for `url` next. */
+export function bring(url, blob) {
+  brought.set(url, blob);
+  if (brought.size > KEPT) brought.delete(brought.keys().next().value);
+}
 
 /** `read(response)` of what is at `url`; a failure of either is met with one more try. */
 export async function fetchTwice(url, read) {
@@ -10,7 +19,7 @@ export async function fetchTwice(url, read) {
 }
 
 async function attempt(url, read, options) {
-  const response = await fetch(url, options);
+  const response = brought.has(url) ? new Response(brought.get(url)) : await fetch(url, options);
   if (!response.ok) throw new Error(`${response.status} ${url}`);
   return read(response);
 }
@@ -21,8 +30,9 @@ export const fetchJson = (url) => fetchTwice(url, (response) => response.json())
 export async function fetchImage(url) {
   const load = async () => {
     const image = Object.assign(new Image(), { crossOrigin: 'anonymous' });
-    image.src = url;
-    await image.decode();
+    const address = brought.has(url) ? URL.createObjectURL(brought.get(url)) : url;
+    image.src = address;
+    await image.decode().finally(() => { if (address !== url) URL.revokeObjectURL(address); });
     return image;
   };
   return load().catch(load);

@@ -3,7 +3,7 @@
 import { asked, forgotten, link, onAsked, ownsDocument, remember } from '../../web/address.js';
 import { emit, latest, on, onSpoken } from '../../web/services.js';
 import { fillTexts, language, loadTexts, t } from '../../web/texts.js';
-import { hideSources, takeDrops } from './photograph.js';
+import { hideSources, identity, takePhotographs } from './photograph.js';
 
 export async function mount(element, host) {
   await loadTexts('page', 'window');
@@ -44,7 +44,7 @@ export async function mount(element, host) {
 
   // Another photograph is a step that the browser's back leads away from; another setting is not.
   function shown() {
-    const other = host.value?.photograph !== photograph;
+    const other = identity(host.value?.photograph) !== identity(photograph);
     photograph = host.value?.photograph;
     const step = other && (!expected || controls().example !== expected);
     expected = null;
@@ -95,22 +95,6 @@ export async function mount(element, host) {
   examples.forEach((button) => button.addEventListener('click', () => {
     host.trigger('command', { example: button.dataset.example });
   }));
-
-  // A photograph pasted or dropped anywhere goes the way of a chosen one.
-  function take(event, files) {
-    const file = [...(files ?? [])].find(({ type }) => type.startsWith('image/'));
-    const input = document.querySelector('#attn-upload')?.parentElement.querySelector('input[type=file]');
-    if (!file || !input) return;
-    event.preventDefault();
-    const transfer = new DataTransfer();
-    transfer.items.add(file);
-    input.files = transfer.files;
-    input.dispatchEvent(new Event('change', { bubbles: true }));
-  }
-  document.addEventListener('paste', (event) => {
-    const ours = ownsDocument() || page.contains(event.target);
-    if (root.isConnected && ours && !event.target.closest?.('input, textarea')) take(event, event.clipboardData?.files);
-  });
 
   // --- the link
 
@@ -165,7 +149,8 @@ export async function mount(element, host) {
   place = latest('attn:place')?.place ?? null;
   fillBench();
   hideSources();
-  takeDrops(ownsDocument() ? document : page);
+  const within = ownsDocument() ? document : page;
+  takePhotographs({ host, say, within, strides: JSON.parse(root.dataset.strides) });
   speak();
   nameLanguage();
 }

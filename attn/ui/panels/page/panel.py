@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image, ImageOps
 
+from attn.stems import DETAILS, STAGES, stride_px
 from attn.ui.component import component_files
 from attn.ui.examples import EXAMPLES
 
@@ -21,16 +22,21 @@ class Bridge(gr.HTML):
 
     Its value is what the address holds of the controls, with ``photograph``, a name for the picture that is no part of
     it. `.command(...)` carries the controls that the page's script asks for, `.bench(...)` that the bench is looked at
-    and has not been filled since the controls changed.
+    and has not been filled since the controls changed, `.take()` that a photograph was brought, `.kept()` that it was
+    sent again, larger: see photograph.js.
     """
 
     def __init__(self, value: dict[str, Any] | None = None, **arguments: Any) -> None:
-        files = component_files("page", ["command", "bench"])
+        files = component_files("page", ["command", "bench", "take", "kept"])
         opening = escape(json.dumps(value or {}), quote=True)
+        strides = {stage: {detail: stride_px(stage, detail) for detail in DETAILS} for stage in STAGES}
         files["html_template"] = (
             files["html_template"]
             .replace("<!-- examples -->", _example_buttons())
-            .replace('class="attn-page"', f'class="attn-page" data-opening="{opening}"')
+            .replace(
+                'class="attn-page"',
+                f'class="attn-page" data-opening="{opening}" data-strides="{escape(json.dumps(strides))}"',
+            )
         )
         super().__init__(value, apply_default_css=False, **files, **arguments)
 

@@ -1,28 +1,221 @@
-// The photograph's panel, where Gradio's own leaves off: files dropped beside it, and sources that cannot work here.
-const FIELD = '#photograph input[type=file]';
-let taking = false;
+// Photographs that somebody brings: chosen, pasted, or dropped anywhere. One goes to the server with the settings, in the
+// pixels that they need, and its map comes back with all that it is drawn from: one request. Gradio's own way there (an
+// upload, an event, the queue, its stream, the files) is left to its camera, and to who is faster than this script.
+import { bring } from '../../web/fetch.js';
+import { inputSize } from '../../web/smaller.js';
+import { t } from '../../web/texts.js';
 
-// Takes a picture dropped anywhere on the page: the browser would leave the page for it. The panel itself takes its own.
-export function takeDrops(page) {
-  if (taking) return;
-  taking = true;
-  page.addEventListener('dragover', (event) => {
+// Beside the modules, wherever the page itself is.
+const ADDRESS = new URL('../../../../photograph', import.meta.url).href;
+const UPLOAD = new URL('../../../../../upload', import.meta.url).href;
+
+let page = null; // see takePhotographs
+const brought = []; // files whose turn has not come
+let pending = 0;
+let busy = Promise.resolve(null); // until the one brought last is answered: Gradio's value of it, if it is shown
+let before = null; // path of the photograph that the page had when that one was brought
+let overtaken = false; // another photograph, as an example, was asked for since
+// The last one: {file, number, value} with Gradio's value of it, and {width, height, size} where it went smaller.
+let sent = null;
+const numbers = new Map(); // folder on the server → number of the photograph that was brought
+let count = 0;
+
+/** From now on takes what is brought; `now` is {host, within: the page, strides: {stage: {detail: px}}, say(key)}. */
+export function takePhotographs(now) {
+  const first = !page;
+  page = now;
+  if (!first) return;
+  now.within.addEventListener('change', (event) => {
+    const { target } = event;
+    if (!target.files?.length || !fields().includes(target)) return;
+    event.stopPropagation();
+    take(target.files[0]);
+    target.value = '';
+  }, true);
+  // While somebody chooses or drags, what will read the photograph gets ready.
+  now.within.addEventListener('click', ({ target }) => { if (fields().includes(target)) getReady(); }, true);
+  now.within.addEventListener('dragenter', getReady, { once: true });
+  now.within.addEventListener('paste', (event) => {
+    const file = pictureOf(event.clipboardData);
+    if (!file || event.target.closest?.('input, textarea')) return;
+    event.preventDefault();
+    take(file);
+  });
+  // The browser would leave the page for what is dropped.
+  now.within.addEventListener('dragover', (event) => {
     if (event.dataTransfer?.types.includes('Files')) event.preventDefault();
   });
-  page.addEventListener('drop', (event) => {
-    const field = document.querySelector(FIELD);
-    const file = [...(event.dataTransfer?.files ?? [])].find(({ type }) => type.startsWith('image/'));
-    if (!event.dataTransfer?.files.length || event.defaultPrevented) return;
+  now.within.addEventListener('drop', (event) => {
+    const file = pictureOf(event.dataTransfer);
+    if (!file) return;
     event.preventDefault();
-    if (!file || !field) return;
-    const picked = new DataTransfer();
-    picked.items.add(file);
-    field.files = picked.files;
-    field.dispatchEvent(new Event('change', { bubbles: true }));
+    event.stopPropagation();
+    event.target.dispatchEvent(new DragEvent('dragleave', { bubbles: true })); // Gradio's own panel waits for it
+    take(file);
+  }, true);
+  now.within.addEventListener('drop', (event) => {
+    if (event.dataTransfer?.files.length) event.preventDefault();
   });
 }
 
-// Over plain http browsers give neither the clipboard nor a camera.
+/** Over plain http browsers give neither the clipboard nor a camera. */
 export function hideSources() {
   document.documentElement.classList.toggle('attn-insecure', !window.isSecureContext);
+}
+
+/** What tells one photograph from another, for the name of its folder on the server: one may be sent several times. */
+export const identity = (folder) => numbers.get(folder) ?? folder;
+
+const fields = () => [
+  document.querySelector('#attn-upload')?.parentElement.querySelector('input[type=file]'),
+  document.querySelector('#photograph input[type=file]'),
+];
+
+const pictureOf = (transfer) => [...(transfer?.files ?? [])].find(({ type }) => type.startsWith('image/'));
+
+function take(file) {
+  brought.push(file);
+  page.say('page.photograph.sending');
+  page.host.trigger('take');
+}
+
+// --- the page's events; `names` are those of the controls, `values` what they are set to
+
+/** Of `take`: the values of [explorer, bridge, photograph, banner, example], undefined for what stays as it is. */
+export function taken(names, values, session) {
+  const file = brought.shift();
+  before = valueOf('photograph', names, values)?.path;
+  overtaken = false;
+  pending += 1;
+  const answer = busy.then(() => send(file, names, values, session)).finally(() => {
+    pending -= 1;
+    if (!pending) page.say('');
+  });
+  busy = answer.then((outputs) => (outputs.length === 5 ? sent.value : null));
+  return answer;
+}
+
+/** Of `kept`: the photograph as it was sent last. */
+export const kept = () => sent.value;
+
+/** Before an inspection is asked for: its values, with the photograph that is on its way, as large as they need it. */
+export async function asked(names, values) {
+  const own = () => sent && valueOf('photograph', names, values)?.path === sent.value.path;
+  if (pending) {
+    overtaken ||= !own() && valueOf('photograph', names, values)?.path !== before;
+    const wait = !overtaken;
+    const photograph = await busy;
+    if (wait && photograph) values = changed(names, values, { photograph, example: '' });
+  }
+  if (!own() || !sent.size) return values;
+  const [longest, stride] = needs(names, values);
+  if (String(inputSize(sent.width, sent.height, longest, stride)) === String(sent.size)) return values;
+  page.say('page.photograph.sending');
+  try {
+    const small = await smaller(sent.file, longest, stride);
+    const form = new FormData();
+    form.append('files', small.blob ?? sent.file, sent.file.name);
+    const response = await fetch(UPLOAD, { method: 'POST', body: form });
+    if (!response.ok) throw new Error(`${response.status} ${UPLOAD}`);
+    const [path] = await response.json();
+    remember(sent.file, sent.number, { ...sent.value, path }, small);
+    page.say('');
+  } catch (error) {
+    page.say('page.photograph.failed');
+    throw error;
+  }
+  page.host.trigger('kept');
+  return changed(names, values, { photograph: sent.value });
+}
+
+async function send(file, names, values, session) {
+  let answer = null;
+  try {
+    const small = await smaller(file, ...needs(names, values));
+    const form = new FormData();
+    form.append('asked', JSON.stringify({ values, session }));
+    form.append('photograph', small.blob ?? file, file.name);
+    const response = await fetch(ADDRESS, { method: 'POST', body: form });
+    if (!response.ok) return [, , , notice(await sentence(response))];
+    answer = unpack(await response.arrayBuffer());
+    count += 1;
+    remember(file, count, answer.photograph, small);
+  } catch (error) {
+    console.error(error);
+    return [, , , notice(t('page.photograph.failed'))];
+  }
+  if (overtaken) return [];
+  const [explorer, bridge, shown, banner] = answer.data;
+  return [explorer, bridge, 'path' in shown ? shown : sent.value, banner, ''];
+}
+
+function remember(file, number, value, { blob, width, height, size = null }) {
+  if (sent) URL.revokeObjectURL(sent.value.url);
+  // Shown from here: nothing of it is fetched again.
+  sent = { file, number, value: { ...value, url: URL.createObjectURL(blob ?? file) }, width, height, size };
+  numbers.set(value.path.split(/[\\/]/).at(-2), `photograph ${number}`);
+}
+
+// --- what travels
+
+const valueOf = (name, names, values) => values[names.indexOf(name)];
+
+const changed = (names, values, now) => values.map((value, i) => (names[i] in now ? now[names[i]] : value));
+
+// The longest side in px and the stride of the positions.
+function needs(names, values) {
+  const [stage, detail, longest] = ['stage', 'detail', 'longest_side'].map((name) => valueOf(name, names, values));
+  return [longest, page.strides[stage]?.[detail]];
+}
+
+/** {data, photograph} of the server's answer; the files behind them are brought. */
+function unpack(buffer) {
+  const size = new DataView(buffer).getUint32(0, true);
+  const { data, photograph, files } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, size)));
+  let from = 4 + size;
+  for (const { url, size: length, type } of files) {
+    bring(url, new Blob([buffer.slice(from, from + length)], { type }));
+    from += length;
+  }
+  return { data, photograph };
+}
+
+// A refusal in the page's own words, where it is one.
+async function sentence(response) {
+  const plain = response.headers.get('content-type')?.startsWith('text/plain');
+  return plain ? response.text() : t('page.photograph.failed');
+}
+
+const notice = (value) => ({ __type__: 'update', value, visible: true });
+
+// --- the worker that reads
+
+let worker = null;
+let asks = 0;
+
+const reader = () => (worker ??= new Worker(new URL('../../web/smaller_worker.js', import.meta.url), { type: 'module' }));
+
+function getReady() {
+  try {
+    reader();
+  } catch {
+    // Another server's page may start no worker of this one.
+  }
+}
+
+/** As web/smaller.js says, off the main thread; what cannot be read, or where there is no worker, goes as it is. */
+function smaller(file, longest, stride) {
+  const number = ++asks;
+  const asIs = () => ({ blob: null });
+  if (!(longest >= stride)) return asIs(); // the server says what is wrong
+  return new Promise((resolve) => {
+    const hear = ({ data }) => {
+      if (data.number !== number) return;
+      reader().removeEventListener('message', hear);
+      resolve(data.result);
+    };
+    reader().addEventListener('message', hear);
+    reader().addEventListener('error', () => resolve(asIs()), { once: true });
+    reader().postMessage({ number, file, longest, stride });
+  }).catch(asIs);
 }
