@@ -36,7 +36,8 @@ def component_files(name: str, events: Sequence[str] = ()) -> dict[str, str]:
         events: what the panel triggers; a component has an event only if ``js_on_load`` names it in quotes.
     """
     folder = HERE / "panels" / name
-    shared = [path.read_text("utf-8") for path in sorted((HERE / "web").glob("*.css"))]
+    # Gradio keeps a panel's looks inside of it; the glossary's are the whole page's (see `attn.ui.serving.CSS`).
+    shared = [path.read_text("utf-8") for path in sorted((HERE / "web").glob("*.css")) if path.stem != "glossary"]
     return {
         "html_template": (folder / "panel.html").read_text("utf-8"),
         "css_template": "\n".join([*shared, (folder / "panel.css").read_text("utf-8")]),

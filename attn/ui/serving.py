@@ -32,7 +32,8 @@ from attn.ui.upkeep import swept
 from attn.ui.wording import as_text, in_short, worded
 
 LONGEST_SENTENCE = 500
-CSS = (Path(__file__).parent / "page_layout.css").read_text("utf-8")
+# The card of a term lies over the whole page, and terms stand in Gradio's Markdown too: not the affair of one panel.
+CSS = "".join((Path(__file__).parent / name).read_text("utf-8") for name in ("page_layout.css", "web/glossary.css"))
 # The language of the request that is being answered.
 _request_language: ContextVar[str] = ContextVar("request_language", default="en")
 

@@ -8,6 +8,7 @@ from attn.ui.modules import module_routes
 from attn.ui.panels.explorer.panel import Explorer, ExplorerView
 from attn.ui.panels.story.panel import Story, StoryView, story_view
 from attn.ui.panels.transposition.panel import Transposition, TranspositionView
+from attn.ui.serving import CSS
 
 SIDE = 160
 
@@ -42,4 +43,4 @@ def build() -> gr.Blocks:
 
 
 if __name__ == "__main__":
-    build().launch(app_kwargs={"routes": module_routes()}, css=".gradio-container { overflow: clip !important; }")
+    build().launch(app_kwargs={"routes": module_routes()}, css=CSS)

@@ -153,6 +153,9 @@ def test_terms_explain_themselves(page: Any) -> None:
     card = page.locator("#attn-term-card")
     card.wait_for(state="visible")
     assert text("en", "glossary.position.means") in card.inner_text()
+    word, box = term.bounding_box(), card.bounding_box()
+    assert abs(box["x"] - word["x"]) < 400  # beside its word, over the page
+    assert -box["height"] - 12 <= box["y"] - word["y"] <= word["height"] + 12
     page.keyboard.press("Escape")
     assert card.is_hidden()
     term.focus()

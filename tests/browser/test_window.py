@@ -200,6 +200,8 @@ def test_only_what_the_network_has_is_offered(page: Any) -> None:
     page.locator(".ap-settings").click()
     assert page.get_by_label("layer3", exact=True).is_visible()
     assert page.get_by_label("layer4", exact=True).count() == 0
+    width, content = page.locator("#attn-settings").evaluate("(panel) => [panel.clientWidth, panel.scrollWidth]")
+    assert content <= width  # one column that scrolls down: nothing lies beside it
 
 
 def test_on_a_phone_a_tap_asks_and_a_swipe_scrolls(app_url: str, open_page: Callable[..., Any]) -> None:
