@@ -358,8 +358,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     apart = set(held_out(args.images)) if args.hold_out else set()
     unseen = [views for path, views in zip(paths, photographs, strict=True) if path in apart]
     photographs = [views for path, views in zip(paths, photographs, strict=True) if path not in apart]
+    name, seeds = args.alone or "attn_position", range(args.seed, args.seed + args.members)
+    files = {seed: args.checkpoints / f"{name}_{seed}.pt" if args.checkpoints else None for seed in seeds}
     taught: list[Lesson] = []
-    if args.photographs:
+    if args.photographs and not all(file and file.exists() for file in files.values()):
         if not args.start:
             parser.error("--photographs needs a --start, which teaches")
         known = [load_file(file) for file in args.teachers or [args.start]]
@@ -367,7 +369,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         more = (path for folder in args.photographs for path in sorted(folder.glob("*.jpg")))
         seen = [*(path for path in paths if path not in apart), *more]
         taught = lessons(teachers, InBfloat16(frozen), seen, args.sides[0])
-    start = load(args.alone or "attn_position", 256, weights)
+    start = load(name, 256, weights)
     if unseen and isinstance(start, AttnBlock) and not args.start:
         # The bundled block has seen those held out.
         train_where(start, tuned_examples(learning, photographs), members=4)
@@ -375,11 +377,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     stages: list[nn.Module] = []
     learners: list[BlockScores | CosineScores] = []
-    for seed in range(args.seed, args.seed + args.members):
+    for seed, kept in files.items():
         stage, learner = copy.deepcopy(learning), copy.deepcopy(start)
         scores: BlockScores | CosineScores
         scores = BlockScores(learner) if isinstance(learner, AttnBlock) else CosineScores(learner)
-        kept = args.checkpoints / f"{args.alone or 'attn_position'}_{seed}.pt" if args.checkpoints else None
 
         def watch(step: int) -> None:
             if unseen:
