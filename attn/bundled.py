@@ -15,8 +15,8 @@ _HERE = Path(__file__).resolve().parent
 # An installed package carries the files inside; in a checkout they stand where a person looks for them.
 WEIGHTS_DIR = _HERE / "_weights" if (_HERE / "_weights").is_dir() else _HERE.parent / "assets" / "weights"
 MANIFEST = "manifest.json"
-# For each stage that was tuned together with its attention: the bundled stem's weights of that stage under
-# "stem.", and the seven mechanisms on its features.
+# For each stage that was tuned together with its attention: the bundled stem's weights of the stages that learnt
+# under "stem.", and the seven mechanisms on its features.
 TUNED_FILES = {"layer3": "tuned_layer3.safetensors"}
 
 

@@ -195,7 +195,7 @@ class Inspector:
         stem, stage, detail: see `ResNetStem`.
         weights: of the AttnBlock: "trained", "tuned", "similarity", "random" or "file"; None takes the first of
             "tuned", "trained" and "similarity" that exists for this stem and stage. With "tuned" the stem's last
-            stage is the one that learnt together with the block, and every mechanism works on its features.
+            stages are those that learnt together with the block, and every mechanism works on their features.
         position: give the trained block its 2-D encoding.
         seed: of random weights.
         file: for ``weights="file"``, a safetensors file of any layout in `attn.checkpoints.layouts`, an index of

@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageDraw
 from safetensors.torch import load_file
 
-from attn.bundled import WEIGHTS_DIR
+from attn.bundled import WEIGHTS_DIR, load_bundled
 from attn.checkpoints import build_attention
 from attn.images import open_image
 from attn.inspector import Inspector
@@ -58,6 +58,13 @@ def test_features_of_a_test_card_are_those_recorded() -> None:
     assert features.shape == (256, 6, 10)
     measured = [features.mean(), features.std(), features.max(), features[7].mean(), features[100].mean()]
     np.testing.assert_allclose(measured, [0.1301, 0.1849, 2.0666, 0.0416, 0.0169], rtol=2e-3)
+
+
+def test_tuned_layers_are_the_two_that_the_texts_name_and_only_there() -> None:
+    stored = load_bundled("tuned_layer3.safetensors")
+    stages = {name.split(".")[1] for name in stored if name.startswith("stem.")}
+    assert stages == {"layer2", "layer3"}
+    assert not any(name.startswith("stem.") for name in load_bundled("attention_layer3.safetensors"))
 
 
 @pytest.mark.parametrize(("stage", "source"), [("layer2", "trained"), ("layer3", "trained"), ("layer3", "tuned")])

@@ -259,11 +259,11 @@ class TestDetail:
             coarse, fine = (ResNetStem("bundled", stage, detail=detail) for detail in ("coarse", "fine"))
             assert torch.equal(coarse(x), fine(x))
 
-    def test_tuned_changes_the_last_stage_alone(self, weights_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_tuned_changes_the_stages_of_its_file_alone(self, weights_dir: Path) -> None:
         tuned = {
             f"stem.{key}": 2 * tensor
             for key, tensor in load_file(weights_dir / BUNDLED_FILE).items()
-            if key.startswith("layer3.")
+            if key.startswith(("layer2.", "layer3."))
         }
         content = save(tuned)
         (weights_dir / "tuned_layer3.safetensors").write_bytes(content)
@@ -272,8 +272,14 @@ class TestDetail:
         (weights_dir / "manifest.json").write_text(json.dumps(manifest))
         frozen, stem = (ResNetStem("bundled", "layer3", tuned=tuned) for tuned in (False, True))
         assert (frozen.tuned, stem.tuned) == (False, True)
-        assert torch.equal(frozen.layers.layer2[1].conv2.weight, stem.layers.layer2[1].conv2.weight)
-        assert not torch.equal(frozen.layers.layer3[1].conv2.weight, stem.layers.layer3[1].conv2.weight)
+        same = {
+            name: torch.equal(getattr(frozen.layers, name)[1].conv2.weight, getattr(stem.layers, name)[1].conv2.weight)
+            for name in ("layer1", "layer2", "layer3")
+        }
+        assert same == {"layer1": True, "layer2": False, "layer3": False}
+        # What layer2 itself gives stays frozen: it has no tuned attention.
+        earlier = ResNetStem("bundled", "layer2")
+        assert torch.equal(earlier.layers.layer2[1].conv2.weight, frozen.layers.layer2[1].conv2.weight)
         for name, stage in (("bundled", "layer2"), ("resnet18", "layer3")):
             with pytest.raises(StemUnavailable, match=f"{name} has no tuned weights at {stage}"):
                 ResNetStem(name, stage, tuned=True)

@@ -122,8 +122,8 @@ class ResNetStem(Stem):
     - "finest": the grid of "fine"; the features are the mean over the photograph at several scales (FINEST_SCALES) and
       the mirror images. About seven times slower than "fine": for figures.
 
-    `tuned` takes the weights of the last stage that learnt together with its attention, past the frozen ImageNet
-    features; the bundled network alone has them, at layer3.
+    `tuned` takes the weights of the last stages that learnt together with its attention, past the frozen ImageNet
+    features; the bundled network alone has them, layer2's and layer3's for stage layer3.
     """
 
     def __init__(
@@ -191,7 +191,7 @@ def _check(value: str, allowed: Collection[str], what: str) -> None:
 
 
 def _tuned_weights(name: str, stage: str) -> dict[str, Tensor]:
-    """Those of the stage alone, under torchvision's names."""
+    """Those of the stages that learnt for the attention at `stage`, under torchvision's names."""
     if name != "bundled" or stage not in TUNED_FILES:
         raise StemUnavailable("reasons.bundled.untuned", stem=name, stage=stage)
     stored = _bundled(TUNED_FILES[stage])
