@@ -73,7 +73,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "caption.temperature": "温度 × {temperature}。",
         "caption.share": "着色的是占注意力 {share} % 的位置。",
         "badge.trained": "权重：训练所得",
-        "badge.tuned": "权重：微调，网络最后两级一同改变",
+        "badge.tuned": "权重：微调，网络最后两个阶段一同改变",
         "badge.similarity": "权重：特征相似度，未经训练",
         "badge.random": "权重：随机（种子 {seed}），图只是噪声",
         "badge.file": "权重：{file}",
