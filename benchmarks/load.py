@@ -217,7 +217,7 @@ async def inspections(server: Server, total: int, side: int) -> Tally:
             file = await client.get(f"{server.url}/gradio_api/file={answer[1]['path']}")
             file.raise_for_status()
             with np.load(io.BytesIO(file.content)) as arrays:  # raises where it was cut short
-                content = b"".join(arrays[name].tobytes() for name in sorted(arrays.files))
+                content = b"".join(np.asarray(arrays[name]).tobytes() for name in sorted(arrays.files))
         except Exception as error:  # whatever it is, it is counted
             tally.counts[f"error: {type(error).__name__} {str(error)[:60]}"] += 1
             return
