@@ -10,15 +10,18 @@ import torch
 from attn.checkpoints import WeightsInfo
 from attn.inspector import Cost, Inspection, MechanismResult, QueryMetrics, kept
 from attn.measures.attention import query_specificity
-from attn.mechanisms import MECHANISMS
+from attn.mechanisms import MECHANISMS, AttnBlock
 from attn.ui.modules import module_routes
 from attn.ui.panels.channels.panel import Channels, ChannelsView
 
 STRIDE = 16
 
 
-def make_inspection(channels: int, grid: tuple[int, int], seed: int = 0) -> Inspection:
-    """Smooth non-negative features with zeros among them, through mechanisms that really change them."""
+def make_inspection(channels: int, grid: tuple[int, int], seed: int = 0, *, own: bool = False) -> Inspection:
+    """Smooth non-negative features with zeros among them, through mechanisms that really change them.
+
+    own: "mine" as well, attention over positions that somebody brought: its N × N map is all that is known of it.
+    """
     torch.manual_seed(seed)
     height, width = grid
     coarse = torch.randn(1, channels, 3, 3) * torch.rand(1, channels, 1, 1)
@@ -26,6 +29,9 @@ def make_inspection(channels: int, grid: tuple[int, int], seed: int = 0) -> Insp
     modules: dict[str, Any] = {name: record.build(channels) for name, record in MECHANISMS.items()}
     modules["cam"].gamma.data.fill_(0.3)  # starts at 0: the identity
     modules["spatial"].q.weight.data *= 8  # peaked enough that queries differ
+    if own:
+        modules["mine"] = AttnBlock(channels)
+        modules["mine"].q.weight.data *= 6
     with torch.inference_mode():
         made = {name: module(x, return_attention=True) for name, module in modules.items()}
         queries, keys = modules["spatial"].queries_keys(x)
@@ -40,7 +46,7 @@ def make_inspection(channels: int, grid: tuple[int, int], seed: int = 0) -> Insp
             paper=modules[name].paper,
             specificity=query_specificity(attention) if name == "spatial" else (0.0, 0.0),
             cost=Cost(sum(p.numel() for p in modules[name].parameters()), modules[name].multiply_adds(*grid), 1.5),
-            source=WeightsInfo("random", 7),
+            source=WeightsInfo("own") if name == "mine" else WeightsInfo("random", 7),
             weigh=partial(kept, weights[0].numpy()),
         )
         for name, (y, weights) in made.items()
@@ -67,6 +73,7 @@ def make_inspection(channels: int, grid: tuple[int, int], seed: int = 0) -> Insp
 VIEWS = {
     "first": ChannelsView.from_inspection(make_inspection(64, (6, 9))),
     "second": ChannelsView.from_inspection(make_inspection(96, (5, 4), seed=1)),
+    "own": ChannelsView.from_inspection(make_inspection(64, (6, 9), seed=3, own=True)),
     "many": ChannelsView.from_inspection(make_inspection(1024, (4, 5), seed=2)),
 }
 

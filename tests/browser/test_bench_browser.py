@@ -20,6 +20,7 @@ from attn.measures.attention import query_metrics
 from attn.pairs import cross_attention_rows, encode_pair
 from attn.stems.own_gates import GatedNetwork
 from attn.texts import text
+from tests.browser.saving import saved_files
 from tests.conftest import quiet, running_app
 
 pytestmark = pytest.mark.browser
@@ -186,6 +187,9 @@ def test_asking_one_photograph_and_looking_in_another(page: Any) -> None:
     assert said
     assert float(said[1]) == pytest.approx(100 * share, abs=0.6)
     assert requests == []
+    for title, files in saved_files(page, PAIR).items():
+        assert set(files) == {"PNG", "SVG", "CSV"}, title
+        assert len(files["CSV"].splitlines()) > 2, title
     panel.get_by_label(text("en", "bench.pair.position")).check()
     panel.get_by_text(text("en", "bench.pair.why.with")).wait_for()
 
@@ -244,6 +248,9 @@ def test_a_networks_own_gates_by_depth(page: Any, torch_home: Path, monkeypatch:
     page.keyboard.press("Enter")
     settle(page)
     assert text("en", "bench.own.ours.note") in panel.inner_text()
+    for title, files in saved_files(page, GATES).items():
+        assert set(files) == {"PNG", "SVG", "CSV"}, title
+        assert len(files["CSV"].splitlines()) > 2, title
     # One that is not here and cannot be had: why, and what was shown stays.
     panel.get_by_role("button", name=text("en", "bench.own.network.efficientnet_b0")).click()
     panel.get_by_role("status").filter(has_text="could not be downloaded").wait_for()

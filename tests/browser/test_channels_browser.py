@@ -14,6 +14,7 @@ from attn.measured import measured_records
 from attn.measures.channels import feature_effective_rank
 from attn.ui.panels.channels.panel import ChannelsView
 from tests.browser.channels_page import VIEWS
+from tests.browser.saving import saved_files
 
 pytestmark = pytest.mark.browser
 
@@ -166,6 +167,37 @@ def test_pointing_here_tells_the_others(page: Any) -> None:
 def test_a_grid_of_another_size_is_met_at_the_same_place(page: Any) -> None:
     tell(page, "attn:query", {"row": 11, "col": 0, "rows": 12, "cols": 18})
     assert (page.get_attribute(PANEL, "data-row"), page.get_attribute(PANEL, "data-col")) == ("5", "0")
+
+
+def test_somebodys_own_map_over_positions_answers_where_one_points(page: Any) -> None:
+    """The whole N × N map and its rows, as the module gave them, beside the AttnBlock's."""
+    page.click("#set-own")
+    page.wait_for_selector(f"{column('right')} option[value=mine]", state="attached")
+    choose(page, "mine")
+    weights = mechanism("mine", VIEWS["own"]).weights
+    assert weights is not None
+    difference = np.abs(weights - weights.mean(axis=0)).sum(axis=1) / 2
+    for row, col in ((0, 0), (4, 7)):
+        tell(page, "attn:query", {"row": row, "col": col})
+        query = row * 9 + col
+        assert numbers(note(page, "right", "Point here:"))[2] == near(100 * difference[query])
+        answer = page.locator(f"{column('right')} figure:has(.title:text('Point here:'))")
+        answer.locator("> canvas").focus()
+        page.keyboard.press("Escape")  # walk from the query, not from where the keyboard was last
+        page.keyboard.press("ArrowRight")  # the next position: it becomes the query
+        settle(page)
+        tip = numbers(str(answer.locator("> .attn-tip").text_content()))
+        asked = int(page.get_attribute(PANEL, "data-row")) * 9 + int(page.get_attribute(PANEL, "data-col"))
+        assert asked == query + 1
+        assert tip[-1] == pytest.approx(54 * weights[asked, asked], rel=0.02, abs=0.02)  # a byte a weight
+    whole = page.locator(f"{column('right')} figure:has(.title:text('Attention map A, 54 × 54'))")
+    whole.locator("> canvas").focus()
+    page.keyboard.press("Home")
+    assert numbers(str(whole.locator("> .attn-tip").text_content()))[-1] == pytest.approx(
+        54 * weights[0, 0], rel=0.02, abs=0.02
+    )
+    badge = page.locator(f"{column('right')} .badge")
+    assert badge.inner_text() == "your module"
 
 
 def test_a_channel_chosen_in_the_table_is_chosen_everywhere(page: Any) -> None:
@@ -426,6 +458,18 @@ def test_a_figure_is_saved(page: Any, tmp_path: Path, kind: str, start: bytes) -
     assert waiting.value.suggested_filename.endswith(f".{kind.lower()}")
     waiting.value.save_as(tmp_path / "figure")
     assert (tmp_path / "figure").read_bytes().startswith(start)
+
+
+def test_every_figure_can_be_saved_in_every_kind(page: Any) -> None:
+    page.click(f"{PANEL} .add")
+    choose(page, "cam")
+    settle(page)
+    for title, files in saved_files(page, PANEL).items():
+        assert files["PNG"].startswith("\x89PNG"), title
+        assert files["SVG"].startswith("<svg"), title
+        if not title.startswith("Point here too"):  # the same answer everywhere: there are no numbers to save
+            header, first, *_ = csv.reader(files["CSV"].splitlines())
+            assert len(header) == len(first), title
 
 
 @pytest.mark.parametrize("width", [390, 768, 1440])
