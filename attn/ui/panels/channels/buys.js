@@ -80,8 +80,8 @@ export function buys(panel) {
   function remark() {
     if (!record().paired.length) return b('paired.none');
     const { better, worse, open } = settledBy(record().paired);
-    const tuned = record().weights === 'tuned' ? ` (${t('source.tuned')})` : '';
-    const names = (list) => list.map((mechanism) => rowName({ mechanism }) + tuned).join(', ');
+    const of = (name) => (record().weights === 'tuned' ? b('paired.of', { name, weights: t('source.tuned') }) : name);
+    const names = (list) => list.map((mechanism) => of(rowName({ mechanism }))).join(text('language.list'));
     const name = reference();
     return [
       better.length && b('paired.better', { name, names: names(better) }),

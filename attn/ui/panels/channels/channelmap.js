@@ -5,6 +5,7 @@ import { matrixFigure } from '../../web/grid.js';
 import { percent, readable } from '../../web/numbers.js';
 import { picture } from '../../web/picture.js';
 import { decodeRows } from '../../web/rows.js';
+import { t as text } from '../../web/texts.js';
 import { t } from './words.js';
 
 const SCALE = { table: 'viridis', low: 0.01, high: 100, log: true, unit: '×' };
@@ -46,5 +47,5 @@ function noteOf({ arrays, facts }, name, channel) {
     const at = channel * width + i;
     return `#${arrays[`sources_${name}`][at]} (${percent(arrays[`shares_${name}`][at])})`;
   });
-  return t('channel_map.note', { channel, from: from.join(', ') });
+  return t('channel_map.note', { channel, from: from.join(text('language.list')) });
 }
