@@ -9,14 +9,15 @@
 - pointing at the map: milliseconds from the pointer event to the end of the frame that shows the new map, median and
   95th percentile, on the opening grid and on 64 × 64; the longest task of the main thread meanwhile; the browser's
   memory; the seconds from asking for 64 × 64 to its map.
-- start-up: seconds from starting `python app.py` until it listens, over the seconds that
-  `python -c "import torch, torchvision, gradio"` takes, alternately.
+- start-up: from starting `python app.py` until it listens, over what `python -c "import torch, torchvision, gradio"`
+  takes, alternately: seconds, and processor seconds, which hold on a busy machine (Linux).
 """
 
 import argparse
 import collections
 import os
 import re
+import resource
 import shutil
 import socket
 import statistics
@@ -75,7 +76,7 @@ POINT = """async ([rows, cols, moves]) => {
 
 
 class Server:
-    """The page in a process of its own; `seconds` from its start until it listened."""
+    """The page in a process of its own; `seconds` and processor seconds, `cpu`, from its start until it listened."""
 
     def __init__(self) -> None:
         with socket.socket() as free:
@@ -98,6 +99,8 @@ class Server:
                     raise
                 time.sleep(0.01)
         self.seconds = time.perf_counter() - start
+        times = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        self.cpu = sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
         self.process.terminate()
@@ -213,20 +216,26 @@ def _pointed(page: Any, session: Any, moves: int, seconds: str) -> str:
 
 
 def print_start(rounds: int) -> None:
-    """Seconds until the page listens, over those of the imports, as ratios of alternating runs."""
+    """Seconds and processor seconds until the page listens, over those of the imports, of alternating runs."""
     ours, imports = [], []
     for _ in range(rounds + 1):
-        start = time.perf_counter()
+        start, before = time.perf_counter(), _children_cpu()
         subprocess.run([sys.executable, "-c", IMPORTS], cwd=ROOT, check=True)
-        imports.append(time.perf_counter() - start)
+        imports.append((time.perf_counter() - start, _children_cpu() - before))
         server = Server()
+        ours.append((server.seconds, server.cpu))
         server.stop()
-        ours.append(server.seconds)
-    ratios = [a / b for a, b in zip(ours[1:], imports[1:], strict=True)]  # the first reads the disk
-    print(
-        f"\nstart-up: {statistics.median(ours[1:]):.2f} s until it listens, {statistics.median(imports[1:]):.2f} s for "
-        f"`{IMPORTS}`; ratio {statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f}), bar 1.3"
-    )
+    print(f"\n| start-up | until it listens | `{IMPORTS}` | ratio |\n| --- | --- | --- | --- |")
+    for at, what in enumerate(("seconds", "processor seconds")):
+        here, beside = ([times[at] for times in each[1:]] for each in (ours, imports))  # the first reads the disk
+        ratios = [a / b for a, b in zip(here, beside, strict=True)]
+        medians = f"{statistics.median(here):.2f} | {statistics.median(beside):.2f}"
+        print(f"| {what} | {medians} | {statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f}) |")
+
+
+def _children_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:

@@ -15,8 +15,6 @@ from torch import nn
 from attn.checkpoints import BlockFound, WeightsError, WeightsInfo, list_blocks
 from attn.checkpoints.fits import stage_widths
 from attn.figures.document import document
-from attn.figures.export import MapView, npz_bytes, query_csv, snippet, view_figure
-from attn.figures.render import figure_bytes
 from attn.images import open_image
 from attn.inspector import Encoding, Inspection, Inspector
 from attn.mechanisms.foreign import load_mechanism
@@ -269,6 +267,10 @@ def take_file(controls: Controls) -> list[Any]:
 
 def export_file(asked: Mapping[str, Any], controls: Controls) -> str:
     """The file behind one of the explorer's buttons, as the explorer shows the map: a path in Gradio's cache."""
+    # With matplotlib, which takes its time and which the page does without until then.
+    from attn.figures.export import MapView, npz_bytes, query_csv, snippet, view_figure
+    from attn.figures.render import figure_bytes
+
     kind = asked.get("kind")
     check_choice("kind", kind, EXPORTS)
     inspection = inspection_of(controls)

@@ -11,8 +11,6 @@ import numpy as np
 from PIL import Image
 
 from attn.errors import PlainError
-from attn.figures.export import npz_bytes
-from attn.figures.render import overlay
 from attn.inspector import Inspection
 from attn.measures.attention import query_metrics
 from attn.measures.channels import median_defined
@@ -59,6 +57,8 @@ def inspect(
         inspection = inspection_of(
             _controls(image, stem, stage, longest_side, weights, position, seed, file, detail, file_block)
         )
+    from attn.figures.export import npz_bytes  # with matplotlib, which the page starts without
+
     return report(inspection), store(npz_bytes(inspection, attention=False), "inspection.npz")
 
 
@@ -114,6 +114,8 @@ def query(
         "attention": attention.reshape(height, width).tolist(),
         "metrics": {name: float(values[0]) for name, values in vars(metrics).items()},
     }
+    from attn.figures.render import overlay
+
     picture = io.BytesIO()
     Image.fromarray(overlay(encoding.image, attention[0], encoding.grid)).save(picture, "PNG")
     return answer, store(picture.getvalue(), "query.png")
