@@ -4,12 +4,13 @@ import { ARROWS, cellUnder, clampCell, sameCell } from '../../web/cell.js';
 
 const JUMP = 4; // cells per Shift + arrow
 const HOLD_MS = 180;
+const SIDEWAYS_PX = 8;
 
 /** `ax` is the explorer: canvas, moveTo, smooth, help; `pins` its strip. */
 export function listen(ax, state, pins) {
   const { canvas } = ax;
   const grid = () => [state.data.rows, state.data.cols];
-  let press = null; // {cell, pin, moved} while a button or finger is down
+  let press = null; // {cell, pin, moved, touch, x, y, since, heard} while a button or finger is down
 
   let holding = 0; // timer: a finger that rests so long explores
 
@@ -18,8 +19,15 @@ export function listen(ax, state, pins) {
     canvas.classList.toggle('held', on);
   }
 
+  // On a busy page the timer may go off before a finger that moved in time is heard of.
+  function movedInTime(event) {
+    if (press?.touch && !press.heard && event.timeStamp - press.since < HOLD_MS) hold(false);
+    if (press) press.heard = true;
+  }
+
   // What the browser has not begun to scroll is not scrolled once the finger is held.
   canvas.addEventListener('touchmove', (event) => {
+    movedInTime(event);
     if (canvas.classList.contains('held') && event.cancelable) event.preventDefault();
   }, { passive: false });
   canvas.addEventListener('contextmenu', (event) => {
@@ -30,7 +38,7 @@ export function listen(ax, state, pins) {
     if (!state.data || event.button) return;
     const cell = cellUnder(event, canvas, grid());
     const touch = event.pointerType === 'touch';
-    press = { cell, pin: pins.pinAt(cell), moved: false, touch };
+    press = { cell, pin: pins.pinAt(cell), moved: false, touch, x: event.clientX, y: event.clientY, since: event.timeStamp };
     if (touch) {
       holding = setTimeout(() => {
         hold(true);
@@ -46,7 +54,13 @@ export function listen(ax, state, pins) {
     const { data, view } = state;
     if (!data || !view.cell) return;
     const cell = cellUnder(event, canvas, grid());
+    movedInTime(event);
     if (press && !sameCell(cell, press.cell)) press.moved = true;
+    if (press?.touch && !canvas.classList.contains('held')) {
+      const [across, down] = [event.clientX - press.x, event.clientY - press.y].map(Math.abs);
+      if (across < SIDEWAYS_PX || across < down) return; // a swipe of the page, or nothing yet
+      hold(true);
+    }
     if (press?.pin >= 0 && pins.pinAt(cell) < 0) {
       view.pins[press.pin] = cell;
       pins.changed();
@@ -57,10 +71,8 @@ export function listen(ax, state, pins) {
   canvas.addEventListener('pointerup', () => {
     const held = canvas.classList.contains('held');
     hold(false);
-    if (press && !press.moved) {
-      if (press.touch && !held) ax.moveTo(press.cell); // a tap asks; a long press pins, as a click does
-      else pins.toggle(state.view.cell);
-    }
+    if (press?.touch && !held) ax.moveTo(press.cell); // a tap asks; a long press pins, as a click does
+    else if (press && !press.moved) pins.toggle(state.view.cell);
     press = null;
   });
 
