@@ -166,6 +166,8 @@ export async function mount(element, host) {
     if (open) root.dataset.view = '';
     else delete root.dataset.view;
     find('.ax-view').setAttribute('aria-expanded', open);
+    const side = find('.ax-side'); // beside the map, but on a phone below it
+    if (open && getComputedStyle(side).position === 'static') side.scrollIntoView({ block: 'start' });
   }
 
   function stateChanged() {

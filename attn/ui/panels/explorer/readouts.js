@@ -59,9 +59,9 @@ export function writeNumbers(root, columns, { view, comparing }) {
   root.querySelectorAll('.ax-numbers thead th').forEach((node, k) => { node.textContent = heads[k]; });
 }
 
-/** How much two compared pins have in common, in words; '' where none are compared. */
-export function overlapOf(map, { comparing }) {
-  if (!comparing) return '';
+/** How much two compared pins have in common, in words; '' where none are compared, or that a second is to be chosen. */
+export function overlapOf(map, { view, comparing }) {
+  if (!comparing) return view.compare.length ? t('explorer.pins.second') : '';
   const [a, b] = map.pair;
   return t('explorer.overlap', { divergence: fixed(jensenShannon(a.p, b.p), 2), cosine: fixed(cosine(a.p, b.p), 2) });
 }
