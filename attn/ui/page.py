@@ -242,7 +242,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             events.on_request(command, len(state), quick=True),
             state,
             [*state, banner],
-            trigger_mode="always_last",
+            trigger_mode="multiple",  # what waits would be asked again with what the first one said
             **quick,
         )
         inspect_after(partial(asked.success, trigger_mode="always_last"), **line)

@@ -2,8 +2,12 @@
 // address, which it keeps in step with what is shown, back and forward included.
 import { asked, forgotten, link, onAsked, ownsDocument, remember } from '../../web/address.js';
 import { emit, latest, on, onSpoken } from '../../web/services.js';
+import { subscribe } from '../../web/shown.js';
 import { fillTexts, language, loadTexts, t } from '../../web/texts.js';
+import { closeNotices } from './notices.js';
 import { hideSources, identity, takePhotographs } from './photograph.js';
+
+const SAID_MS = 12000; // long enough to read it
 
 export async function mount(element, host) {
   await loadTexts('page', 'window');
@@ -15,7 +19,9 @@ export async function mount(element, host) {
   const opening = JSON.parse(root.dataset.opening || '{}'); // what the page has where a link does not say
   let photograph = opening.photograph; // which one: two uploads are two photographs
   let expected = asked().example ?? opening.example; // what a link or the browser's back asked for is no step of its own
+  const own = root.querySelector('.ap-own'); // a photograph that is none of the examples
   let place = null;
+  let saying = 0;
   let stale = true; // the bench shows other controls than these, or nothing yet
 
   // What the address holds of the controls.
@@ -24,8 +30,11 @@ export async function mount(element, host) {
     return named;
   }
 
-  function say(key) {
+  /** Says `key` until something else is to be said, or for so long. */
+  function say(key, milliseconds) {
+    clearTimeout(saying);
     said.textContent = key ? t(key) : '';
+    if (milliseconds) saying = setTimeout(say, milliseconds);
   }
 
   function write() {
@@ -35,6 +44,9 @@ export async function mount(element, host) {
       const parts = [t(`page.weights.${weights}`), network, stage, t(`page.detail.${detail}`)];
       settings.firstElementChild.textContent = parts.join(' · ');
     }
+    own.hidden = Boolean(controls().example);
+    own.title = t('window.photograph');
+    own.setAttribute('aria-label', own.title);
     examples.forEach((button) => {
       button.setAttribute('aria-pressed', button.dataset.example === controls().example);
       button.title = t(`window.example.${button.dataset.example}`);
@@ -101,9 +113,9 @@ export async function mount(element, host) {
   root.querySelector('.ap-share').addEventListener('click', async () => {
     try {
       await navigator.clipboard.writeText(link());
-      say(host.value?.example ? 'page.share.copied' : 'page.share.upload');
+      say(host.value?.example ? 'page.share.copied' : 'page.share.upload', SAID_MS);
     } catch {
-      say('page.share.failed');
+      say('page.share.failed', SAID_MS);
     }
   });
 
@@ -137,6 +149,13 @@ export async function mount(element, host) {
     open(false, { focus: false });
     fillBench();
   });
+  subscribe(root, 'photograph', ({ image }) => {
+    const scale = Math.max(own.width / image.naturalWidth, own.height / image.naturalHeight);
+    const [width, height] = [image.naturalWidth * scale, image.naturalHeight * scale];
+    own.getContext('2d').drawImage(image, (own.width - width) / 2, (own.height - height) / 2, width, height);
+    write();
+  });
+  closeNotices();
   onAsked(root, restore);
   onSpoken(root, () => {
     speak();

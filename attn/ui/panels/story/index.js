@@ -231,7 +231,11 @@ export async function mount(element, host) {
     photograph = value;
     join();
   });
-  onAsked(root, ({ step }) => { if (stepNamed(step)) go(step, { quick: true, tell: false }); });
+  onAsked(root, ({ step }) => {
+    if (!stepNamed(step)) return;
+    go(step, { quick: true, tell: false });
+    requestAnimationFrame(() => nodes[step]?.scrollIntoView({ block: 'start' })); // the browser goes back to where it was
+  });
   on(root, 'attn:story', ({ step } = {}) => go(stepNamed(step)?.id ?? STEPS[0].id));
   on(root, 'attn:goto', ({ step }) => { if (stepNamed(step)) go(step, { quick: true, tell: false }); });
   onSpoken(root, async () => {
