@@ -26,7 +26,8 @@ for (const name of ["embed", "present"]) {
   const value = new URLSearchParams(location.search).get(name);
   if (value !== null) document.documentElement.dataset[name] = value;
 }
-</script>"""
+</script>
+<style>[data-present] .gradio-container > .main { max-width: none !important; }</style>"""
 _GRADIOS = re.compile(r'<meta\s+(?:property|name)="(?:og|twitter):[^>]*>\s*')
 
 
