@@ -214,6 +214,15 @@ def test_on_a_phone_a_tap_asks_and_a_swipe_scrolls(app_url: str, open_page: Call
     canvas.tap(position={"x": box["width"] * 0.25, "y": box["height"] * 0.75})
     page.wait_for_selector(f"{MAP}[data-row='30'][data-col='10']")
     assert page.locator(MAP).get_attribute("data-pins") == "0"
+    finger = page.context.new_cdp_session(page)
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.8
+    for step in range(12):  # as fast as a finger goes, however slow the machine: its time is told with it
+        kind, time = ("touchStart" if step == 0 else "touchMove"), 1000 + step / 60
+        points = [{"x": x, "y": y - 25 * step}]
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points, "timestamp": time})
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": [], "timestamp": 1001})
+    page.wait_for_function("() => scrollY > 100")
+    page.evaluate("scrollTo(0, 0)")
     assert "pan-y" in canvas.evaluate("(node) => getComputedStyle(node).touchAction")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.evaluate("document.documentElement.scrollHeight") <= 8000
