@@ -11,6 +11,7 @@ from attn.bundled import WEIGHTS_DIR
 from attn.stems import DETAILS
 
 FIGURES = WEIGHTS_DIR / "figures.json"
+WITHOUT_WEIGHTS = ("rgb", "distance", "people")  # rows that are the same whatever the network has learnt
 # Of a row, and of a difference between two rows on the same photographs.
 _ROW = ("mechanism", "auc", "low", "high", "photographs", "parameters", "multiply_adds")
 _DIFFERENCE = ("mechanism", "difference", "low", "high", "photographs")
@@ -57,9 +58,21 @@ def measured_records() -> list[dict[str, Any]]:
     return records
 
 
-def measured_rows(stage: str, detail: str) -> dict[str, dict[str, Any]]:
-    """Row name → {"auc", "low", "high", "photographs", "parameters", "multiply_adds"}, in the file's order."""
-    return {row["mechanism"]: row for row in measured(stage, detail).get("rows", ())}
+def measured_rows(stage: str, detail: str, weights: str = "trained") -> dict[str, dict[str, Any]]:
+    """Row name → {"auc", "low", "high", "photographs", "parameters", "multiply_adds"}, in the file's order.
+
+    ``weights`` is "trained" or "tuned"; with the tuned ones stand the yardsticks that no weights change. {} where none
+    were measured.
+    """
+    found = measured(stage, detail)
+    rows = {row["mechanism"]: row for row in found.get("rows", ())}
+    if weights == "trained":
+        return rows
+    tuned = {row["mechanism"]: row for row in found.get("tuned", {}).get("rows", ())}
+    if not tuned:
+        return {}
+    beside = {name: tuned.get(name, row) for name, row in rows.items() if name in tuned or name in WITHOUT_WEIGHTS}
+    return beside | tuned
 
 
 def position_gain(stage: str, detail: str) -> float | None:

@@ -9,7 +9,7 @@ from gradio.media import get_image
 from attn import Inspection, Inspector
 from attn.measured import measured_rows
 from attn.measures.attention import mean_overlap
-from attn.ui.panels.story.panel import STAGES, Story, StoryView, contrasting_queries, story_view
+from attn.ui.panels.story.panel import STAGES, Story, StoryView, contrasting_queries, story_figures, story_view
 from attn.ui.panels.transposition.panel import MAP_SIDE, STEPS, Transposition, TranspositionView, transposition_arrays
 
 
@@ -31,6 +31,14 @@ def view(inspection: Inspection, inspector: Inspector) -> StoryView:
 def rows(view: StoryView, name: str) -> np.ndarray:
     codes, low, step = (view.arrays[key] for key in (name, f"{name}_low", f"{name}_step"))
     return low[:, None] + step[:, None] * codes
+
+
+def test_overlap_is_that_of_all_pairs(inspection: Inspection, view: StoryView) -> None:
+    """The story's number is the window's: over every pair of queries, not over some of them."""
+    maps = np.random.default_rng(0).dirichlet(np.full(7, 0.3), 6).astype(np.float32)
+    pairs = [np.minimum(maps[i], maps[k]).sum() for i in range(6) for k in range(i)]
+    assert mean_overlap(maps) == pytest.approx(np.mean(pairs), rel=1e-6)
+    assert view.facts["overlap"] == mean_overlap(inspection.attention)
 
 
 def test_overlap_by_hand() -> None:
@@ -102,6 +110,17 @@ def test_sentences_are_there_in_both_languages(view: StoryView) -> None:
         sentence = view.facts["sentence"][language]
         assert len(sentence["tokens"]) == len(sentence["with"]["attention"]) > 5
         assert sentence["without"]["error"] < 1e-6 < 0.05 < sentence["with"]["error"]
+
+
+@pytest.mark.parametrize("weights", ["tuned", "trained", "random"])
+def test_the_story_quotes_the_weights_that_are_shown(inspection: Inspection, weights: str) -> None:
+    if weights != "tuned":
+        inspection = Inspector(detail="coarse", weights=weights).inspect(get_image("lion.jpg"), 96)
+    of, rows = story_figures(inspection)
+    assert of == ("other" if weights == "random" else weights)
+    measured = measured_rows("layer3", "coarse", "tuned" if weights == "tuned" else "trained")
+    assert {row["mechanism"]: row["auc"] for row in rows} == {name: row["auc"] for name, row in measured.items()}
+    assert "people" in measured
 
 
 def test_the_figures_are_those_that_ship() -> None:

@@ -151,14 +151,22 @@ def times_uniform(attention: Array) -> NDArray[np.floating]:
 
 
 def mean_overlap(rows: Array) -> float:
-    """How much of their weight two maps share on average, 0 … 1: Σ_j min(A_ij, A_i'j), the mean over pairs of rows.
+    """How much of their weight two maps share on average, 0 … 1: Σ_j min(A_ij, A_i'j), the mean over all pairs of rows.
+
+    Exact without forming a pair: sorted, the r-th smallest of Q values of a column (r = 0 … Q − 1) is the lesser of
+    Q − 1 − r pairs. `attention.js` has the same for the window's own logits.
 
     Histogram intersection, Swain & Ballard 1991: https://doi.org/10.1007/BF00130487.
     """
-    if len(rows) < 2:
+    rows = to_numpy(rows)
+    count = len(rows)
+    if count < 2:
         return 1.0
-    shared = [np.minimum(row, rows[i + 1 :]).sum(axis=1) for i, row in enumerate(rows[:-1])]
-    return float(np.concatenate(shared).mean())
+    pairs = np.arange(count - 1, -1, -1, dtype=np.float64)
+    step = max(1, _BLOCK_VALUES // count)
+    columns = (np.sort(rows[:, start : start + step], axis=0) for start in range(0, rows.shape[1], step))
+    shared = sum(float((pairs @ block).sum()) for block in columns)
+    return min(1.0, 2 * shared / (count * (count - 1)))
 
 
 def query_specificity(attention: Array | Iterable[Array]) -> tuple[float, float]:

@@ -106,6 +106,7 @@ export async function mount(element, host) {
       const asked = step.options !== undefined;
       body.replaceChildren(
         h('p', {}, rich(say(asked ? `${step.id}.ask` : `${step.id}.text`))),
+        step.id === 'buys' ? h('p', {}, rich(say(`buys.of.${data.facts.figures_of}`))) : '',
         ...(asked ? [question({ step, say, choice: answers[step.id], answered })] : []),
         ...(step.id === 'end' ? [statements()] : [met(step)]));
     };

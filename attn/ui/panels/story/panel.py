@@ -17,7 +17,7 @@ from torch import nn
 from attn.checkpoints import build_attention
 from attn.inspector import Inspection, Inspector
 from attn.measured import measured_rows, position_gain
-from attn.measures.attention import mean_overlap, query_metrics
+from attn.measures.attention import mean_overlap, perplexity
 from attn.measures.channels import median_defined
 from attn.measures.shuffle import ShuffleResult, shuffle_test, with_encoding
 from attn.mechanisms.position import SinusoidalEncoding2d
@@ -32,7 +32,6 @@ Array = NDArray[np.float32]
 SHOWN = ("se", "spatial", "xca")  # whose change of one channel the story draws
 STEPS = 256  # codes of one × uniform
 PATH = 10  # places the pointer that moves by itself visits
-OVERLAP_ROWS = 64
 STAGES = ("input", "query", "gathered", "added", "output", "gated")  # vectors of `_pixel_vectors`, in this order
 SENTENCE_SEED = 1
 
@@ -56,6 +55,7 @@ def story_view(inspection: Inspection, inspector: Inspector, key: str = "") -> S
     shuffles = _shuffles(inspection, inspector, places)
     random_rows, random_facts = _random(inspection, inspector, places)
     channel = _told_channel(inspection)
+    figures_of, figures = story_figures(inspection)
     shown = [name for name in SHOWN if name in inspection.mechanisms]
     se = inspection.mechanisms["se"]
     gates = se.weights if se.weights is not None else np.ones(len(inspection.features), np.float32)
@@ -79,7 +79,7 @@ def story_view(inspection: Inspection, inspector: Inspector, key: str = "") -> S
         "queries": queries,
         "path": _path(inspection.grid, queries),
         "shared": shared,
-        "overlap": mean_overlap(inspection.attention_rows(_spread(len(inspection.queries)))),
+        "overlap": mean_overlap(inspection.attention),
         "random": random_facts,
         "steps": STEPS,
         "shown": shown,
@@ -91,10 +91,9 @@ def story_view(inspection: Inspection, inspector: Inspector, key: str = "") -> S
         "delta_r2": _medians(inspection, "delta_r2"),
         "shuffle_error": {name: _defined(result.change_error) for name, result in shuffles.items()},
         "sentence": {language: _sentence(text(language, "story.sentence.text")) for language in LANGUAGES},
-        "figures": [
-            {key: row[key] for key in ("mechanism", "auc", "low", "high", "photographs")}
-            for row in measured_rows(inspection.stage, inspection.detail).values()
-        ],
+        "figures": [{key: row[key] for key in ("mechanism", "auc", "low", "high", "photographs")} for row in figures],
+        "figures_of": figures_of,
+        "auc_random": measured_rows(inspection.stage, inspection.detail).get("random", {}).get("auc"),
         "gains": {stage: position_gain(stage, inspection.detail) for stage in ("layer2", "layer3")},
     }
     return StoryView(facts, arrays)
@@ -147,6 +146,17 @@ def contrasting_queries(inspection: Inspection) -> tuple[list[list[int]], float]
     return [[int(place) // width, int(place) % width] for place in pair], float(min(shared.min(), 1.0))
 
 
+def story_figures(inspection: Inspection) -> tuple[str, list[dict[str, Any]]]:
+    """Whose figures the story quotes, and their rows: those of the weights that are shown, where they were measured.
+
+    "tuned" or "trained", else "other": of the trained weights, which are not those shown.
+    """
+    source = inspection.mechanisms["spatial"].source.source
+    rows = measured_rows(inspection.stage, inspection.detail, "tuned" if source == "tuned" else "trained")
+    shown = inspection.stem == "bundled" and source in ("tuned", "trained") and rows
+    return (source if shown else "other"), list(rows.values())
+
+
 def _shuffles(inspection: Inspection, inspector: Inspector, places: Sequence[int]) -> dict[str, ShuffleResult]:
     block = inspector.block
     encoding = block.encoding if block.encoding is not None else SinusoidalEncoding2d(block.channels)
@@ -164,9 +174,8 @@ def _random(inspection: Inspection, inspector: Inspector, places: Sequence[int])
     block, _ = build_attention(len(inspection.features), "random", stem=inspection.stem, stage=inspection.stage)
     with torch.inference_mode():
         x = torch.from_numpy(inspection.features)[None]
-        rows = block.attention_rows(x, [*places, *_spread(len(inspection.queries))])[0].numpy()
-    metrics = query_metrics(rows[2:], inspection.grid, inspection.stride_px, queries=_spread(len(inspection.queries)))
-    return rows[:2], {"perplexity": float(metrics.perplexity.mean()), "overlap": mean_overlap(rows[2:])}
+        rows = block.attention_rows(x, range(len(inspection.queries)))[0].numpy()
+    return rows[list(places)], {"perplexity": float(perplexity(rows).mean()), "overlap": mean_overlap(rows)}
 
 
 def _pixel_vectors(
@@ -236,10 +245,6 @@ def _sentence(sentence: str) -> dict[str, Any]:
             "error": result.output_error,
         }
     return answer
-
-
-def _spread(positions: int) -> list[int]:
-    return np.unique(np.linspace(0, positions - 1, min(positions, OVERLAP_ROWS)).astype(int)).tolist()
 
 
 def _times_uniform(rows: Array) -> NDArray[np.uint16]:

@@ -29,7 +29,7 @@ export function wordsOf(data) {
     auc: fixed(figure(facts, 'attn'), 3),
     auc_position: fixed(figure(facts, 'attn_position'), 3),
     auc_se: fixed(figure(facts, 'se'), 3),
-    auc_random: fixed(figure(facts, 'random'), 3),
+    auc_random: fixed(facts.auc_random ?? NaN, 3),
     auc_people: fixed(figure(facts, 'people'), 3),
     gain: fixed(figure(facts, 'attn_position') - figure(facts, 'attn'), 3),
     gain_layer2: fixed(facts.gains.layer2 ?? NaN, 3),
