@@ -1,6 +1,7 @@
 // Turning one product from q kᵀ to qᵀ k.
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { middleOf } from '../../attn/ui/panels/transposition/drawing.js';
 import { ease, layout, sides, slice, under } from '../../attn/ui/panels/transposition/geometry.js';
 import { near } from './near.mjs';
 
@@ -48,4 +49,11 @@ test('slices recede up and to the right, the last in front', () => {
   const frame = { x: 0, y: 0, width: 100, height: 100 };
   assert.deepEqual(slice(2, 3, frame, 20), { x: 0, y: 20, width: 80, height: 80 });
   assert.deepEqual(slice(0, 3, frame, 20), { x: 20, y: 0, width: 80, height: 80 });
+});
+
+test('a label stays whole: its middle moves away from the border that would cut it', () => {
+  const ctx = { measureText: () => ({ width: 80 }) };
+  assert.equal(middleOf(ctx, 'k: 256 channels', 190, 200), 159);
+  assert.equal(middleOf(ctx, 'k: 256 channels', 10, 200), 40);
+  assert.equal(middleOf(ctx, 'k: 256 channels', 100, 200), 100);
 });

@@ -4,6 +4,7 @@ import { layout, sides, slice } from './geometry.js';
 const DEPTH = 0.3; // of the cube's picture: how far its slices recede
 const LABEL_PX = 18;
 const GAP = 5;
+const LINE_PX = 13; // height of a line of words
 
 /** The cube h × w × C: channels' maps one behind the other. Marked: one position through all, or one channel. */
 export function drawCube(ctx, { width, height }, colours, { textures, labels, marked, turn, at }) {
@@ -32,9 +33,13 @@ export function drawCube(ctx, { width, height }, colours, { textures, labels, ma
   ctx.textBaseline = 'bottom';
   ctx.fillText(labels.height, 0, 0);
   ctx.restore();
+  // Along the edge that recedes, as near to its middle as the picture's border lets it be whole.
+  const half = (ctx.measureText(labels.channels).width / 2) * Math.SQRT1_2;
+  const middle = [front.x + front.width + depth / 2 + 6, front.y + front.height - depth / 2 + 6];
+  const out = Math.max(0, middle[0] + half + LINE_PX * Math.SQRT1_2 - width);
   ctx.save();
-  ctx.translate(front.x + front.width + depth / 2 + 6, front.y + front.height - depth / 2 + 6);
-  ctx.rotate(-Math.atan2(1, 1));
+  ctx.translate(middle[0] - out, middle[1] + out); // down the edge
+  ctx.rotate(-Math.PI / 4);
   ctx.textBaseline = 'top';
   ctx.fillText(labels.channels, 0, 0);
   ctx.restore();
@@ -76,11 +81,17 @@ export function drawProduct(ctx, size, colours, { textures, labels, counts, turn
     draw();
     ctx.restore();
   };
-  flipped(left, () => ctx.drawImage(textures.queries, 0, 0, left.width, left.height));
+  flipped(left, () => {
+    ctx.drawImage(textures.queries, 0, 0, left.width, left.height);
+    ctx.strokeStyle = colours.line;
+    ctx.strokeRect(0, 0, left.width, left.height);
+  });
   // k's picture has a row a position: kᵀ is that picture turned over its diagonal.
   flipped(upper, () => {
     ctx.transform(0, 1, 1, 0, 0, 0);
     ctx.drawImage(textures.keys, 0, 0, upper.height, upper.width);
+    ctx.strokeStyle = colours.line;
+    ctx.strokeRect(0, 0, upper.height, upper.width);
   });
   ctx.imageSmoothingEnabled = textures.positions.side > product.side;
   for (const [map, alpha] of [[textures.positions, 1 - turn], [textures.channels, turn]]) {
@@ -92,7 +103,7 @@ export function drawProduct(ctx, size, colours, { textures, labels, counts, turn
   ctx.strokeRect(product.x, product.y, product.side, product.side);
   if (cell && (turn === 0 || turn === 1)) drawCrossing(ctx, { left, upper, product, turn }, cell);
   ctx.restore();
-  if (turn === 0 || turn === 1) drawLabels(ctx, colours, { left, upper, product, shift, turn }, labels);
+  if (turn === 0 || turn === 1) drawLabels(ctx, size, colours, { product, shift, turn }, labels);
 }
 
 // The row and the column that the cell is the product of.
@@ -114,16 +125,22 @@ function drawCrossing(ctx, { left, upper, product, turn }, { row, column }) {
   }
 }
 
-function drawLabels(ctx, colours, { left, upper, product, shift, turn }, labels) {
+function drawLabels(ctx, { width, height }, colours, { product, shift, turn }, labels) {
   const { x, y, side } = product;
   ctx.fillStyle = colours.text;
   ctx.font = colours.font;
   ctx.textAlign = 'center';
   ctx.textBaseline = 'bottom';
-  ctx.fillText(labels.upper[turn], shift + x + side / 2, shift - 3, side + (turn ? 60 : 0));
+  ctx.fillText(labels.upper[turn], middleOf(ctx, labels.upper[turn], shift + x + side / 2, width), shift - 3);
   ctx.save();
-  ctx.translate(shift - 4, shift + y + side / 2);
+  ctx.translate(shift - 4, middleOf(ctx, labels.left[turn], shift + y + side / 2, height));
   ctx.rotate(-Math.PI / 2);
-  ctx.fillText(labels.left[turn], 0, 0, side + (turn ? 60 : 0));
+  ctx.fillText(labels.left[turn], 0, 0);
   ctx.restore();
+}
+
+/** Where the middle of a line of words goes: at `middle`, or as near to it as the words are whole within 0 … end. */
+export function middleOf(ctx, text, middle, end) {
+  const half = ctx.measureText(text).width / 2;
+  return Math.max(half, Math.min(middle, end - half - 1));
 }
