@@ -29,16 +29,26 @@ class Events:
         self._turns = turns
 
     def on_controls(
-        self, function: Callable[[Controls], Any], outputs: int, *, refused: Refused | None = None
+        self,
+        function: Callable[[Controls], Any],
+        outputs: int,
+        *,
+        refused: Refused | None = None,
+        set_back: Callable[[Any], list[Any]] | None = None,
     ) -> Callable[..., Any]:
-        """``function`` as an answer; the download of a network's weights shows as a bar on the page."""
+        """``function`` as an answer; the download of a network's weights shows as a bar on the page.
+
+        With ``set_back`` the last input is what is shown, and further outputs follow the banner: where the answer is a
+        refusal they get what ``set_back`` makes of it, else they stay.
+        """
 
         async def answer(
             request: gr.Request,
             progress: gr.Progress = gr.Progress(track_tqdm=True),  # noqa: B008 - Gradio's way
             *values: Any,
         ) -> list[Any]:
-            return await self._answer(function, (), values, outputs, request, refused)
+            back = set_back(values[-1]) if set_back else []
+            return await self._answer(function, (), values, outputs, request, refused, back)
 
         return answer
 
@@ -66,6 +76,7 @@ class Events:
         outputs: int,
         request: gr.Request | None,
         refused: Refused | None,
+        back: Sequence[Any] = (),
     ) -> list[Any]:
         controls = Controls.read(values[: len(CONTROLS)])
         try:
@@ -78,6 +89,6 @@ class Events:
         except PlainError as error:
             if refused is not None:
                 return [refused(error), gr.skip()]
-            return [*[gr.skip()] * outputs, notice(worded(error, controls.language))]
+            return [*[gr.skip()] * outputs, notice(worded(error, controls.language)), *back]
         answers = list(answer) if isinstance(answer, tuple | list) else [answer]
-        return answers if len(answers) > outputs else [*answers, gr.skip()]
+        return [*answers, *[gr.skip()] * (outputs + 1 - len(answers) + len(back))]

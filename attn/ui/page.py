@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from attn.errors import PlainError
+from attn.stems import STEMS
 from attn.texts import LANGUAGES, text
 from attn.ui.address import address_of, command, restore
 from attn.ui.answers import (
@@ -160,10 +161,17 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         shows_map = [explorer, bridge, photograph, banner]
         names = json.dumps(CONTROLS)
 
-        # What is asked for while a photograph is on its way is asked of that one, and waits for it.
+        # What is asked for while a photograph is on its way is asked of that one, and waits for it. What is refused is
+        # set back to what the bar and the picture still show.
         def inspect_after(event: Callable[..., Any], **arguments: Any) -> Any:
             arguments["js"] = call(PHOTOGRAPH, f"module.asked({names}, values)", "...values")
-            return event(events.on_controls(_show_map, 3), state, shows_map, **arguments, **private)
+            return event(
+                events.on_controls(_show_map, 3, set_back=_set_back),
+                [*state, bridge],
+                [*shows_map, stem, stage, detail, longest_side, weights, seed],
+                **arguments,
+                **private,
+            )
 
         # A network may have to be fetched and a large grid takes its time: the whole animation. A photograph's map is
         # there in a quarter of a second, of which the animation would take a third: a line of text, should it wait.
@@ -292,6 +300,16 @@ def _show_map(controls: Controls) -> list[Any]:
     shown, sentence = show_map(controls)
     preview = browsers_picture(controls.photograph)
     return [shown, address_of(controls), preview or gr.skip(), notice(sentence)]
+
+
+def _set_back(shown: Any) -> list[Any]:
+    """Values of network, stage, detail, longest side, weights and seed as what `address_of` told of the last map."""
+    names = ("stem", "stage", "detail", "side", "weights", "seed")
+    if not isinstance(shown, dict) or not set(names) <= shown.keys() or shown["stem"] not in STEMS:
+        return [gr.skip()] * len(names)
+    values = [shown[name] for name in names]
+    values[1] = gr.update(choices=stages_of(shown["stem"]), value=shown["stage"])
+    return values
 
 
 def _language(event: gr.EventData) -> str:

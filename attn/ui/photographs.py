@@ -58,9 +58,9 @@ async def _take(request: Request) -> Response:
     path = await run_sync(store, data, strip_invalid_filename_characters(name) or "photograph")
     taken = {"path": path, "orig_name": name, "size": len(data), "meta": {"_type": "gradio.FileData"}}
     controls = {**dict(zip(CONTROLS, asked["values"], strict=True)), "photograph": taken, "example": ""}
-    body = PredictBodyInternal(
-        session_hash=asked["session"] or None, data=list(controls.values()), fn_index=event._id, request=request
-    )
+    # What else the event takes is for setting a refused choice back, and a photograph changes none.
+    values = [*controls.values(), *[None] * (len(event.inputs) - len(CONTROLS))]
+    body = PredictBodyInternal(session_hash=asked["session"] or None, data=values, fn_index=event._id, request=request)
     try:
         output = await call_process_api(
             app=app,
