@@ -17,9 +17,10 @@ from attn.measures.shuffle import encoded_queries, shuffle_positions, with_encod
 from attn.mechanisms import MECHANISMS
 from attn.mechanisms.position import SinusoidalEncoding2d
 from attn.sentence import shuffle_sentence
-from attn.texts import LANGUAGES, load_texts
+from attn.texts import LANGUAGES, load_texts, text
 from attn.ui.component import HERE, pack_arrays
 from attn.ui.panels.lab.panel import (
+    SHOWN_AT,
     STATEMENTS,
     STRENGTHS,
     Lab,
@@ -197,9 +198,19 @@ def test_formulas_and_statements(language: str) -> None:
     assert {line.count("|") for line in lines} == {5}
 
 
-def test_statements_name_test_files_that_exist() -> None:
-    for file in set(re.findall(r"`(tests/[\w/]+\.py)`", statements("en") + statements("zh"))):
-        assert (HERE.parents[1] / file).is_file(), file
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_statements_cite_sections_by_their_own_titles(language: str) -> None:
+    lines = statements(language).splitlines()[2:]
+    for number, line in zip(STATEMENTS, lines, strict=True):
+        for place, anchor, title in SHOWN_AT[number]:
+            assert text(language, title) in line
+            assert text(language, place) in line
+            assert f"(#{anchor})" in line
+    steps = (HERE.parents[1] / "attn/ui/panels/story/steps.js").read_text(encoding="utf-8")
+    cited = {
+        anchor.removeprefix("story-") for links in SHOWN_AT.values() for _, anchor, _ in links if "story-" in anchor
+    }
+    assert cited <= set(re.findall(r"id: '(\w+)'", steps))
 
 
 def test_grouping_figures_are_the_measured_ones_and_only_those(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import ast
 import inspect
 import math
 import re
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from attn.texts import LANGUAGES, load_texts, text
 from attn.ui.examples import EXAMPLES, OPENING
 from attn.ui.gate import MOST, MOST_WEIGHTS
 from attn.ui.panels.lab.panel import statements
-from attn.ui.wording import figures_table, glossary
+from attn.ui.wording import SECTIONS, contents, figures_table, glossary, labels, shapes_table
 from tests.corpus import png
 
 UI = Path(attn.ui.__file__).parent
@@ -122,8 +123,8 @@ def test_the_readme_types_no_figure_that_is_measured() -> None:
 def test_the_page_quotes_the_figures_that_ship() -> None:
     for language in LANGUAGES:
         table, told = figures_table(language), statements(language)
-        for stage, detail in MEASURED:
-            assert all(f"{row['auc']:.3f}" in table for row in measured_rows(stage, detail).values())
+        for (stage, detail), weights in product(MEASURED, ("trained", "tuned")):
+            assert all(f"{row['auc']:.3f}" in table for row in measured_rows(stage, detail, weights).values())
             gain = position_gain(stage, DETAILS[1])
             assert gain is not None
             assert f"{gain:.3f}" in told
@@ -171,18 +172,22 @@ def test_formulas_are_the_same_in_every_language() -> None:
         assert displayed == re.findall(r"\$\$(.+?)\$\$", chinese[key]), key
 
 
-def test_statements_name_places_that_are_on_the_page() -> None:
+def test_details_with_the_same_features_share_a_table() -> None:
+    tables = [table.splitlines()[0] for table in figures_table("en").split("\n\n") if "px" in table]
+    assert len(tables) == len(set(tables)) > 1
+    coarse, fine = (measured_rows("layer2", detail) for detail in DETAILS[:2])
+    shared = f"{text('en', 'page.detail.coarse')} = {text('en', 'page.detail.fine')}"
+    assert any("layer2" in table and shared in table for table in tables) == (coarse == fine)
+
+
+def test_contents_lead_to_headings_that_are_there() -> None:
     for language in LANGUAGES:
-        texts = load_texts(language)
-        headings = {sentence for key, sentence in texts.items() if not key.startswith("statements.")}
-        named = {
-            name
-            for key, sentence in texts.items()
-            if key.startswith("statements.") and key.endswith(".where")
-            for name in re.findall("“([^”]+)”", sentence)
-        }
-        assert named
-        assert [name for name in named if name not in headings] == []
+        titles = re.findall(r"\[([^\]]+)\]\(#attn-(\w+)\)", contents(language))
+        assert [name for _, name in titles] == list(SECTIONS)
+        written = labels(language)
+        for title, name in titles:
+            table = shapes_table([], language) if name == "shapes" else written[name]["value"]
+            assert table.startswith(f"## {title}\n")
 
 
 def terms(sentence: str) -> list[str]:

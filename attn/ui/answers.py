@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import torch
 from PIL import Image, UnidentifiedImageError
 from torch import nn
 
@@ -150,7 +151,8 @@ def show_map(controls: Controls) -> tuple[ExplorerView, str]:
     notices = [notice.sentence(controls.language) for notice in encoding_of(controls).notices]
     if (weights := controls.settled().weights) != controls.weights:
         key = "page.fallback.tuned" if weights == "trained" else "page.fallback.trained"
-        notices.insert(0, text(controls.language, key, stem=controls.stem, stage=controls.stage))
+        stem = text(controls.language, "bench.file.bundled") if controls.stem == "bundled" else controls.stem
+        notices.insert(0, text(controls.language, key, stem=stem, stage=controls.stage))
     return shown, "\n\n".join(notices)
 
 
@@ -166,10 +168,15 @@ def browsers_picture(path: str) -> str | None:
     return store(png.getvalue(), f"{Path(path).stem}.png")
 
 
-def show_lane(controls: Controls) -> tuple[LaneView, str]:
-    """What the channel mechanisms weigh, and the shapes; follows `show_map`, so that the map does not wait for it."""
-    inspection = inspection_of(controls)
-    return LaneView.from_inspection(inspection), shapes_table(inspection, controls.language)
+def show_lane(controls: Controls) -> LaneView:
+    """What the channel mechanisms weigh; follows `show_map`, so that the map does not wait for it."""
+    return LaneView.from_inspection(inspection_of(controls))
+
+
+def show_shapes(controls: Controls) -> str:
+    """The shapes that the shown photograph gives, in the page's language; nothing is inspected for it."""
+    features = torch.from_numpy(encoding_of(controls).features)[None]
+    return shapes_table(inspector_of(controls).block.trace(features), controls.language)
 
 
 def show_channels(controls: Controls) -> ChannelsView:

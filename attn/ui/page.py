@@ -25,6 +25,7 @@ from attn.ui.answers import (
     show_own_gates,
     show_pair,
     show_second,
+    show_shapes,
     show_story,
     take_file,
 )
@@ -123,15 +124,17 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             second = PhotographButton(file_types=["image"], elem_id="attn-second")
             own_gates = OwnGates(elem_id="own-gates")
             lab = Lab(elem_id="lab")
-            TextLane()
+            TextLane(elem_id="text-lane")
         with gr.Column(elem_id="attn-reference"):
-            shapes = gr.Markdown()
-            figures = gr.Markdown(**said["figures"])
-            statements = gr.Markdown(**said["statements"])
+            contents = gr.Markdown(**said["contents"])
+            shapes = gr.Markdown(elem_id="attn-shapes")
+            figures = gr.Markdown(elem_id="attn-figures", **said["figures"])
+            statements = gr.Markdown(elem_id="attn-statements", **said["statements"])
             formulas = gr.Markdown(  # filled after the map: Gradio fetches what sets formulas with the first one
+                elem_id="attn-formulas",
                 latex_delimiters=[{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$"}],
             )
-            glossary = gr.Markdown(**said["glossary"])
+            glossary = gr.Markdown(elem_id="attn-glossary", **said["glossary"])
 
         # Everything whose words change with the language, by its name in `labels`; the controls among them.
         labelled = {
@@ -145,6 +148,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             "stage": stage,
             "detail": detail,
             "longest_side": longest_side,
+            "contents": contents,
             "figures": figures,
             "formulas": formulas,
             "statements": statements,
@@ -236,7 +240,10 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         # The map first: the lane waits until the browser has drawn it; the bench is filled when somebody goes there.
         hidden: dict[str, Any] = {"show_progress": "hidden", **private}
         latest: dict[str, Any] = {"trigger_mode": "always_last", **hidden}
-        shown = explorer.shown(events.on_controls(show_lane, 2), state, [lane, shapes, banner], **latest)
+        shown = explorer.shown(events.on_controls(show_lane, 1), state, [lane, banner], **latest)
+        # Anew with the language: a session's answers come in the order of its questions.
+        for changed in (explorer.shown, language.change):
+            changed(events.on_controls(show_shapes, 1), state, [shapes, banner], **latest)
         shown.success(events.on_controls(show_story, 2), state, [transposition, story, banner], **hidden)
         explorer.shown(_formulas, language, formulas, **quick)
         explorer.shown(events.on_controls(show_blocks, 1), state, [blocks, banner], **latest)

@@ -1,22 +1,25 @@
 """What Gradio's own components say: labels, tables and errors, in the language of whoever reads them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import gradio as gr
 
 from attn.checkpoints import SOURCES
 from attn.errors import PlainError
-from attn.inspector import Inspection
-from attn.measured import measured_rows, measured_stages
+from attn.measured import measured_records
+from attn.mechanisms.spatial import TraceStep
 from attn.stems import DETAILS, STEMS
 from attn.texts import load_texts, text
 from attn.ui.panels.lab.panel import formulas, statements
 
+# Of the reference, in their order; ``attn-NAME`` is the id of a section on the page.
+SECTIONS = ("shapes", "figures", "statements", "formulas", "glossary")
 # Values of errors that are the page's own and may be longer than what a visitor sent.
 _OWN = ("allowed", "formats", "folder", "path")
 # What Markdown or HTML could take for markup.
@@ -86,11 +89,21 @@ def labels(language: str) -> dict[str, dict[str, Any]]:
     said["stem"]["choices"] = [(say("page.stem.bundled") if name == "bundled" else name, name) for name in STEMS]
     said["detail"]["choices"] = [(say(f"page.detail.{detail}"), detail) for detail in DETAILS]
     said["upload"] = {"label": say("window.photograph")}
+    said["contents"] = {"value": contents(language)}
     said["figures"] = {"value": figures_table(language)}
-    said["formulas"] = {"value": formulas(language)}
-    said["statements"] = {"value": statements(language)}
+    said["formulas"] = {"value": f"{_heading(language, 'formulas')}\n\n{formulas(language)}"}
+    said["statements"] = {"value": f"{_heading(language, 'statements')}\n\n{statements(language)}"}
     said["glossary"] = {"value": glossary(language)}
     return said
+
+
+def contents(language: str) -> str:
+    """The reference's sections, each a link to its heading."""
+    return " · ".join(f"[{text(language, f'page.section.{name}')}](#attn-{name})" for name in SECTIONS)
+
+
+def _heading(language: str, section: str) -> str:
+    return f"## {text(language, f'page.section.{section}')}"
 
 
 def glossary(language: str) -> str:
@@ -101,47 +114,47 @@ def glossary(language: str) -> str:
         for key, term in texts.items()
         if not key.endswith(".means")
     )
-    return "\n".join([text(language, "page.glossary"), "", *(f"- {entry}" for entry in entries)])
+    return "\n".join([_heading(language, "glossary"), "", *(f"- {entry}" for entry in entries)])
 
 
-def shapes_table(inspection: Inspection, language: str) -> str:
+def shapes_table(trace: Sequence[TraceStep], language: str) -> str:
     """The trace of the AttnBlock as a Markdown table, like the prints of the note."""
     head = " | ".join(text(language, f"page.shapes.{column}") for column in ("step", "shape", "note"))
     rows = "\n".join(
         f"| `{step.name}` | {' × '.join(map(str, step.shape))} | {text(language, f'page.trace.{step.name}')} |"
-        for step in inspection.trace
+        for step in trace
     )
-    return f"{text(language, 'page.shapes.intro')}\n\n| {head} |\n| --- | --- | --- |\n{rows}"
+    before = f"{_heading(language, 'shapes')}\n\n{text(language, 'page.shapes.intro')}"
+    return f"{before}\n\n| {head} |\n| --- | --- | --- |\n{rows}"
 
 
 def figures_table(language: str) -> str:
-    """What each kind of attention buys on the same frozen features, as measured and kept beside the weights.
+    """What each kind of attention was measured to give on the same features, as kept beside the weights.
 
-    A Markdown table per stage and detail: grouping AUC with its 95 % interval, parameters and multiply-adds.
+    A Markdown table per stage, kind of weights and detail, those the page opens with first: grouping AUC with its 95 %
+    interval, parameters and multiply-adds. Details whose features are the same share one.
     """
     head = " | ".join(text(language, f"page.figures.{column}") for column in ("what", "auc", "parameters", "madds"))
-    tables = [text(language, "page.figures.intro")]
-    for stage in sorted(measured_stages(), reverse=True):
-        for detail in DETAILS:
-            rows = measured_rows(stage, detail)
-            if not rows:
-                continue
-            photographs = next(iter(rows.values()))["photographs"]
-            where = text(
-                language,
-                "page.figures.stage",
-                stage=stage,
-                detail=text(language, f"page.detail.{detail}"),
-                side=measured_stages()[stage]["longest_side"],
-                n=photographs,
-            )
-            lines = []
-            for name, row in rows.items():
-                what = text(language, f"page.figures.row.{name}")
-                score = f"**{row['auc']:.3f}** ({row['low']:.3f}–{row['high']:.3f})"
-                lines.append(f"| {what} | {score} | {_count(row['parameters'])} | {_count(row['multiply_adds'])} |")
-            tables.append("\n".join([where, "", f"| {head} |", "| --- | --- | ---: | ---: |", *lines]))
-    return "\n\n".join(tables) if len(tables) > 1 else text(language, "page.figures.missing")
+    tables = [_heading(language, "figures"), text(language, "page.figures.intro")]
+    records = sorted(measured_records(), key=lambda one: (one["stage"], one["weights"] == "tuned"), reverse=True)
+    for _, same in groupby(records, key=lambda one: (one["stage"], one["weights"], one["rows"])):
+        group = list(same)
+        first, names = group[0], [text(language, f"page.detail.{one['detail']}") for one in group if one["detail"]]
+        where = text(
+            language,
+            f"page.figures.{first['weights']}",
+            stage=first["stage"],
+            detail=text(language, "page.figures.same", details=" = ".join(names)) if len(group) > 1 else "".join(names),
+            side=first["longest_side"],
+            n=first["rows"][0]["photographs"],
+        )
+        lines = [where, "", f"| {head} |", "| --- | --- | ---: | ---: |"]
+        for row in first["rows"]:
+            what = text(language, f"page.figures.row.{row['mechanism']}")
+            score = f"**{row['auc']:.3f}** ({row['low']:.3f}–{row['high']:.3f})"
+            lines.append(f"| {what} | {score} | {_count(row['parameters'])} | {_count(row['multiply_adds'])} |")
+        tables.append("\n".join(lines))
+    return "\n\n".join(tables) if records else text(language, "page.figures.missing")
 
 
 def _count(number: int | None) -> str:

@@ -66,6 +66,17 @@ export async function mount(element, host) {
       .map(([code, name]) => h('button', { type: 'button', lang: code, click: () => speak(code) }, name)));
   }
 
+  // What the reference cites is a link to it, wherever on the page it is.
+  document.addEventListener('click', (event) => {
+    const cited = event.target.closest?.('#attn-reference a[href^="#"]:not([href^="#term-"])')?.getAttribute('href').slice(1);
+    if (!cited) return;
+    event.preventDefault();
+    const [, step] = /^story-(.+)$/.exec(cited) ?? [];
+    const section = document.getElementById(cited);
+    go(step ? 'see' : PLACES.find((place) => section?.closest(`#attn-${place}`)));
+    if (step) emit('attn:goto', { step });
+    else section?.scrollIntoView({ block: 'start' });
+  });
   on(root, 'attn:go', ({ place }) => go(place));
   onAsked(root, restore);
   onSpoken(root, write);

@@ -25,12 +25,31 @@ from attn.measures.shuffle import (
     with_encoding,
 )
 from attn.mechanisms.position import SinusoidalEncoding2d
-from attn.texts import load_texts
+from attn.texts import load_texts, text
 from attn.ui.component import cached_file, component_files, pack_arrays
 
 STRENGTHS = tuple(step / 10 for step in range(21))  # × the encoding's own amplitude
 QUERIES_FOR_MEANS = 512
 STATEMENTS = tuple(f"S{number}" for number in range(1, 11))
+_SEE, _STORY = "window.place.see", "statements.story"
+_BENCH, _REFERENCE = "window.place.bench", "window.place.reference"
+# Where each statement is shown: the texts that name the place and the section, and the section's id on the page.
+SHOWN_AT = {
+    "S1": [(_SEE, "explorer", "window.where"), (_REFERENCE, "attn-formulas", "page.section.formulas")],
+    "S2": [(_REFERENCE, "attn-shapes", "page.section.shapes"), (_STORY, "story-shapes", "story.shapes.title")],
+    "S3": [(_STORY, "story-gates", "story.gates.title"), (_BENCH, "channels", "channels.statistics")],
+    "S4": [(_STORY, "story-affine", "story.affine.title"), (_BENCH, "channels", "channels.fit")],
+    "S5": [(_STORY, "story-sentence", "story.sentence.title"), (_BENCH, "text-lane", "text_lane.title")],
+    "S6": [(_SEE, "lane", "window.which"), (_BENCH, "channels", "bench.columns")],
+    "S7": [(_STORY, "story-sentence", "story.sentence.title"), (_BENCH, "text-lane", "text_lane.title")],
+    "S8": [
+        (_STORY, "story-shuffle", "story.shuffle.title"),
+        (_BENCH, "lab", "lab.strengths"),
+        (_BENCH, "channels", "bench.buys"),
+    ],
+    "S9": [(_BENCH, "lab", "lab.who")],
+    "S10": [(_SEE, "attn-transposition-title", "transposition.title"), (_STORY, "story-end", "story.end.title")],
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,13 +239,24 @@ def filled(statement: str) -> str:
 
 
 def statements(language: str) -> str:
-    """A Markdown table of the note's ten statements: what it says, what is so, and where that is shown and tested."""
+    """A Markdown table of the note's ten statements: what it says, what is so, and links to where that is shown."""
     texts = {key: filled(sentence) for key, sentence in load_texts(language, "statements").items()}
-    columns = ("note", "found", "where")
+
+    def cited(number: str) -> str:
+        """Links to the sections, each named as it is there."""
+        links = (
+            text(language, "page.cite", place=text(language, place), title=text(language, title), anchor=anchor)
+            for place, anchor, title in SHOWN_AT[number]
+        )
+        return "<br>".join(links)
+
     lines = [
-        [texts[f"statements.{column}"] for column in ("number", *columns)],
+        [texts[f"statements.{column}"] for column in ("number", "note", "found", "where")],
         ["---"] * 4,
-        *([number, *(texts[f"statements.{number}.{column}"] for column in columns)] for number in STATEMENTS),
+        *(
+            [number, texts[f"statements.{number}.note"], texts[f"statements.{number}.found"], cited(number)]
+            for number in STATEMENTS
+        ),
     ]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
