@@ -23,7 +23,7 @@ export function gates({ data, lamp, words, covered }) {
       const map = data.mapOf(data.cell);
       lamp.light(ctx, data.photograph, map, picture);
       drawPosition(ctx, picture, grid(), data.cell);
-      const names = { positions: words('strip.positions', { n: positions() }), gates: words('strip.gates', { n: data.channels }) };
+      const names = { positions: words('strip.positions', { n: fixed(positions()) }), gates: words('strip.gates', { n: data.channels }) };
       Object.entries(names).forEach(([name, strip], n) => {
         const line = covered() ? strip : words(`strip.${name}.told`, { strip });
         drawWords(ctx, line, 0, strips[n].y - 16, colours, { width: size.width });

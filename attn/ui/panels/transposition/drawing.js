@@ -2,7 +2,7 @@
 import { layout, sides, slice } from './geometry.js';
 
 const DEPTH = 0.3; // of the cube's picture: how far its slices recede
-const LABEL_PX = 18;
+const LABEL_PX = 20;
 const GAP = 5;
 const LINE_PX = 13; // height of a line of words
 
@@ -28,7 +28,7 @@ export function drawCube(ctx, { width, height }, colours, { textures, labels, ma
   ctx.textBaseline = 'top';
   ctx.fillText(labels.width, front.x + front.width / 2, front.y + front.height + 5);
   ctx.save();
-  ctx.translate(front.x - 7, front.y + front.height / 2);
+  ctx.translate(front.x - 4, front.y + front.height / 2);
   ctx.rotate(-Math.PI / 2);
   ctx.textBaseline = 'bottom';
   ctx.fillText(labels.height, 0, 0);
