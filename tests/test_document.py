@@ -140,9 +140,14 @@ def test_an_inspection_saves_itself_and_shows_itself_in_a_notebook(inspection: I
 
 def test_the_page_saves_it_as_it_is_shown() -> None:
     controls = replace(Settings().controls(), language="zh", detail="coarse")
-    saved = Path(export_file({"kind": "html", "view": "q6.9~p3.4", "pins": [[3, 4]], "cell": [6, 9]}, controls))
+    lane = {"mechanism": "eca", "row": 3, "other": "x"}
+    shown = {"view": "q6.9~p3.4", "pins": [[3, 4]], "cell": [6, 9], "lane": lane}
+    saved = Path(export_file({"kind": "html", **shown}, controls))
     page = saved.read_text("utf-8")
     assert saved.name == "attention.html"
     assert '<html lang="zh">' in page
     assert "<title>lion</title>" in page
-    assert Reader(page).held("application/json")["values"]["explorer"]["view"] == "q6.9~p3.4"
+    held = Reader(page).held("application/json")
+    assert held["values"]["explorer"]["view"] == "q6.9~p3.4"
+    assert held["values"]["lane"]["opening"] == {"mechanism": "eca"}  # what is no text is not taken
+    assert held["texts"]["zh"]["window.headline"] == text("zh", "window.headline")

@@ -13,7 +13,7 @@ import html
 import io
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -31,28 +31,39 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parent.parent
 SHELL = "ui/document/index.js"
 FRAME_HEIGHT_PX = 760
+LANE_PARTS = ("mechanism", "channel", "row")
 _IMPORT = re.compile(r"""^((?:import|export)\b[^;]*?from |import )'(\.[^']+)'""", re.MULTILINE)
 
 
-def document(inspection: Inspection, *, title: str = "", language: str | None = None, view: str = "") -> str:
+def document(
+    inspection: Inspection,
+    *,
+    title: str = "",
+    language: str | None = None,
+    view: str = "",
+    lane: Mapping[str, str] | None = None,
+) -> str:
     """The HTML document of one inspection.
 
     Args:
         title: what stands at its top and in the browser's tab, for example the photograph's name.
         language: the language it opens in, of `attn.texts.LANGUAGES`; None leaves that to the reader's browser.
         view: what the map opens with, as in share links ("q6.9~p3.4" is a query and a pin); "" for the default.
+        lane: what the channels' side opens with, as in share links: {"mechanism": "eca", "channel": "12"}, or "row" for
+            the row of a channel map; what does not fit is left at its default.
 
     Raises:
         ValueError: an unknown language.
     """
     if language is not None and language not in LANGUAGES:
         raise ValueError(f"expected a language of {', '.join(LANGUAGES)}, got {language!r}")
-    values = {"explorer": _explorer_value(inspection, view), "lane": _lane_value(inspection)}
+    values = {"explorer": _explorer_value(inspection, view), "lane": _lane_value(inspection, lane or {})}
     mains = {name: f"ui/panels/{name}/index.js" for name in values}
     modules = _modules([SHELL, *mains.values()])
     markup = _panels(values)
+    headline = '<p data-t="window.headline"></p>'
     held = {
-        "texts": {code: _texts(code, "\n".join([markup, *modules.values()])) for code in LANGUAGES},
+        "texts": {code: _texts(code, "\n".join([headline, markup, *modules.values()])) for code in LANGUAGES},
         "languages": LANGUAGES,
         "language": language,
         "photograph": _photograph(inspection),
@@ -78,7 +89,7 @@ document.documentElement.classList.toggle('dark', matchMedia('(prefers-color-sch
 </script>
 </head>
 <body>
-<header class="attn-document-head"><h1>{html.escape(title)}</h1><p>{html.escape(_setting(inspection))}</p>
+<header class="attn-document-head"><h1>{html.escape(title)}</h1>{headline}<p>{html.escape(_setting(inspection))}</p>
 <nav></nav></header>
 <noscript>This file needs JavaScript: it draws the maps as you point.</noscript>
 <main class="attn-document-panels">
@@ -119,12 +130,13 @@ def _explorer_value(inspection: Inspection, view: str) -> dict[str, Any]:
     }
 
 
-def _lane_value(inspection: Inspection) -> dict[str, Any]:
+def _lane_value(inspection: Inspection, opening: Mapping[str, str]) -> dict[str, Any]:
     """What the channel lane gets as its value, less the photograph: see `LaneData` of its panel."""
     shown = LaneView.from_inspection(inspection)
     return {
         "arrays": {"url": _data("application/gzip", pack_arrays(lane_arrays(shown), level=6))},
         "facts": lane_facts(shown),
+        "opening": {name: opening[name] for name in LANE_PARTS if name in opening},
     }
 
 

@@ -290,8 +290,15 @@ def export_file(asked: Mapping[str, Any], controls: Controls) -> str:
         figure = view_figure(inspection, shown, language=controls.language)
         return store(figure_bytes(figure, extension), f"attention.{extension}")
     if kind == "html":
-        name, view = Path(controls.photograph or "").stem, asked.get("view")
-        page = document(inspection, title=name, language=controls.language, view=view if isinstance(view, str) else "")
+        name, view, lane = Path(controls.photograph or "").stem, asked.get("view"), asked.get("lane")
+        opening = lane if isinstance(lane, dict) else {}
+        page = document(
+            inspection,
+            title=name,
+            language=controls.language,
+            view=view if isinstance(view, str) else "",
+            lane={part: value for part, value in opening.items() if isinstance(value, str)},
+        )
         return store(page.encode(), "attention.html")
     if kind == "arrays":
         return store(npz_bytes(inspection, temperature=shown.temperature), "attention.npz")

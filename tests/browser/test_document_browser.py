@@ -82,6 +82,14 @@ def test_nothing_is_fetched_from_the_first(path: Path, open_page: Callable[..., 
     assert asked == [f"file://{path}"]
 
 
+def test_it_opens_with_the_mechanism_and_the_channel_it_was_saved_with(
+    inspection: Inspection, open_page: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "eca.html").write_text(document(inspection, lane={"mechanism": "eca", "channel": "12"}), "utf-8")
+    lane = opened(open_page(f"file://{tmp_path / 'eca.html'}", offline=True)).locator(".attn-channel-lane")
+    assert [lane.get_attribute(f"data-{name}") for name in ("mechanism", "channel", "large")] == ["eca", "12", "true"]
+
+
 def test_pins_language_and_colours_work(page: Any, inspection: Inspection) -> None:
     hover(page, 6, 9, inspection.grid)
     page.mouse.down()

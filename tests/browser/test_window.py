@@ -102,6 +102,38 @@ def test_both_sentences_say_it_in_numbers(page: Any) -> None:
     assert "100 %" in right.inner_text()
 
 
+def test_the_wall_stands_still_and_keeps_no_trace_of_the_pointer(page: Any) -> None:
+    wall = "#lane .lane-stage canvas"
+    page.mouse.move(2, 2)
+    quiet(page)
+    before = page.evaluate(PIXELS, wall)
+    for row, col in [(0, 5), (30, 20)]:
+        hover(page, row, col)
+        assert page.evaluate(PIXELS, wall) == before
+    page.locator(wall).hover(position={"x": 30, "y": 60})
+    page.wait_for_function("() => / here and everywhere/.test(document.querySelector('.lane-sentence').textContent)")
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert page.evaluate(PIXELS, wall) != before
+    hover(page, 0, 5)
+    assert page.evaluate(PIXELS, wall) == before
+
+
+def test_the_lane_says_nothing_while_the_map_beside_is_another(page: Any) -> None:
+    lane, sentence = page.locator(LANE), page.locator(".lane-sentence")
+    key = page.locator(MAP).get_attribute("data-key")
+    assert lane.get_attribute("data-key") == key
+    said = sentence.inner_text()
+    tell = "(key) => window.attn.emit('attn:map', { ...window.attn.latest('attn:map'), key })"
+    page.evaluate(tell, "another")
+    assert lane.get_attribute("data-waiting") == ""
+    assert page.locator(".lane-notice").inner_text() == text("en", "window.lane.waiting")
+    assert (sentence.inner_text(), page.locator(".lane-weights").inner_text()) == ("", "")
+    assert not page.locator("#lane .attn-pane-badge").is_visible()
+    page.evaluate(tell, key)
+    assert lane.get_attribute("data-waiting") is None
+    assert (sentence.inner_text(), page.locator(".lane-notice").inner_text()) == (said, "")
+
+
 def test_every_mechanism_that_is_sent_can_be_chosen(page: Any) -> None:
     select = page.locator(".lane-mechanism")
     names = select.locator("option").evaluate_all("(options) => options.map((option) => option.value)")

@@ -227,8 +227,9 @@ export async function mount(element, host) {
     else if (pressed.dataset.do === 'view') openView(root.dataset.view === undefined);
     else if (pressed.dataset.do === 'clear') pins.clear();
     else if (state.data) {
-      const asked = { kind: pressed.dataset.export, view: encodeView(state.view), lang: language() };
-      host.trigger('export', { ...asked, ...getState() });
+      const { mechanism, channel, row } = asked(); // the lane's part
+      const file = { kind: pressed.dataset.export, view: encodeView(state.view), lang: language() };
+      host.trigger('export', { ...file, lane: { mechanism, channel, row }, ...getState() });
     }
   });
   root.addEventListener('keydown', (event) => {
@@ -332,7 +333,7 @@ export async function mount(element, host) {
     draw();
     root.dataset.state = 'ready';
     publish('photograph', state.data);
-    tellMap(value.key);
+    tellMap(value.key, image);
     // What follows the map, here and on the server, waits until it is painted.
     requestAnimationFrame(() => setTimeout(() => {
       tellQuery();

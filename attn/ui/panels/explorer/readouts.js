@@ -69,7 +69,8 @@ export function overlapOf(map, { view, comparing }) {
 /** The same in plain words, where it is one query's own map. */
 export function plainSentenceOf({ perplexity }, { data, overlap }) {
   const here = t('window.say.row', { count: fixed(perplexity, perplexity < 9.95 ? 1 : 0), n: readable(data.source.n) });
-  return overlap === null ? here : `${here} ${t('window.say.overlap', { share: percent(overlap, 0) })}`;
+  // Its room is kept from the start.
+  return `${here} ${t('window.say.overlap', { share: overlap === null ? '…' : percent(overlap, 0) })}`;
 }
 
 /** What is seen, in a sentence. */

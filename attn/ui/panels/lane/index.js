@@ -2,6 +2,7 @@
 // strip. What others point at is marked here; the weights stay what they are.
 import { fetchArrays } from '../../web/arrays.js';
 import { cellUnder, drawCell, sameSpot } from '../../web/cell.js';
+import { isBehind } from '../../web/current.js';
 import { fetchImage } from '../../web/fetch.js';
 import { makeFigure } from '../../web/figure.js';
 import { lightOf, lightRamp, litPhotograph, paintLight, smoothGrid } from '../../web/light.js';
@@ -11,11 +12,11 @@ import { emit, latest, newSource, on, onSpoken } from '../../web/services.js';
 import { fillTexts, loadTexts, t } from '../../web/texts.js';
 import { onLooks } from '../../web/theme.js';
 import { asked, onAsked, remember } from '../../web/address.js';
-import { nameOf, weighed } from './weights.js';
-import { drawWall, layOut, spaced } from './wall.js';
+import { nameOf, sentenceOf, ticksOf, weighed } from './weights.js';
+import { drawMarks, drawWall, layOut, spaced } from './wall.js';
 
+const QUIET = 0.5; // opacity of the mark that follows the pointer: what it lies on does not change
 const ANSWERS = 5; // times its mean: a channel's answer that lights a place of the large picture fully
-const DOT = 3; // CSS pixels
 
 export async function mount(element, host) {
   await loadTexts('window', 'channels', 'explorer');
@@ -31,8 +32,12 @@ export async function mount(element, host) {
   let channel = null; // chosen: its row of a channel map, or the one shown large
   let pointed = null; // channel under the pointer
   let large = false;
+  let drawn = 0; // channels of the wall: as many as there is room for
   let picture = null; // {base: canvas, tiles, size} as it is without marks
   let frame = 0;
+
+  // The map beside is of another photograph, or of other settings, than what is here; or nothing is here yet.
+  const waiting = () => !data || isBehind(data.facts.key);
 
   // --- what is shown -------------------------------------------------------------------------------------------------
 
@@ -43,7 +48,11 @@ export async function mount(element, host) {
   /** The picture without the pointer: only a mechanism, a channel or a size changes it. */
   function build() {
     picture = null;
-    if (!data || !chosen || !stage.clientWidth) return;
+    if (waiting()) {
+      buildWaiting();
+      return;
+    }
+    if (!chosen || !stage.clientWidth) return;
     const density = window.devicePixelRatio || 1;
     const aspect = data.image.naturalWidth / data.image.naturalHeight;
     const [wide, high] = [stage.clientWidth, stage.clientHeight];
@@ -52,17 +61,17 @@ export async function mount(element, host) {
     const size = layout
       ? [layout.columns * layout.width, layout.rows * layout.height]
       : [Math.min(wide, high * aspect), Math.min(high, wide / aspect)];
-    Object.assign(canvas, { width: Math.round(size[0] * density), height: Math.round(size[1] * density) });
-    Object.assign(canvas.style, { width: `${size[0]}px`, height: `${size[1]}px` });
-    const base = Object.assign(document.createElement('canvas'), { width: canvas.width, height: canvas.height });
-    const context = base.getContext('2d');
-    picture = { base, density, tiles: null };
+    const context = newPicture(size, density);
     if (layout) {
       const shown = spaced(now.sorted, layout.shown);
       const answers = (one) => decodeRow(data.arrays, 'features', one);
       const wall = drawWall(data.image, layout, density, shown, answers, data.facts.maps_grid, now.light);
       context.putImageData(wall.pixels, 0, 0);
       Object.assign(picture, { tiles: wall.tiles, size: wall.size, columns: layout.columns });
+      if (shown.length !== drawn) {
+        drawn = shown.length;
+        say();
+      }
     } else {
       const photograph = litPhotograph(data.image, canvas.width, canvas.height);
       const [values, grid] = now.positions ? [now.weights, data.facts.grid] : answersOf(channel);
@@ -70,6 +79,30 @@ export async function mount(element, host) {
       paintLight(context, canvas.width, canvas.height, photograph, levels, grid, smoothGrid(grid));
     }
     canvas.dataset.mode = onPhotograph ? 'channel' : 'wall';
+  }
+
+  // An empty picture of this size in CSS pixels; gives what draws in it.
+  function newPicture(size, density) {
+    Object.assign(canvas, { width: Math.round(size[0] * density), height: Math.round(size[1] * density) });
+    Object.assign(canvas.style, { width: `${size[0]}px`, height: `${size[1]}px` });
+    root.dataset.drawn = '';
+    const base = Object.assign(document.createElement('canvas'), { width: canvas.width, height: canvas.height });
+    picture = { base, density, tiles: null };
+    return base.getContext('2d');
+  }
+
+  // Until the weights of the map beside have come: its photograph, without any light.
+  function buildWaiting() {
+    const image = latest('attn:map')?.image;
+    if (!image || !stage.clientWidth) return;
+    const density = window.devicePixelRatio || 1;
+    const aspect = image.naturalWidth / image.naturalHeight;
+    const [wide, high] = [stage.clientWidth, stage.clientHeight];
+    const context = newPicture([wide, high], density); // about as large as the wall that follows: nothing jumps
+    const [width, height] = [Math.min(wide, high * aspect), Math.min(high, wide / aspect)].map((side) => side * density);
+    const { dim } = litPhotograph(image, Math.round(width), Math.round(height));
+    context.drawImage(dim, Math.round((canvas.width - width) / 2), Math.round((canvas.height - height) / 2));
+    canvas.dataset.mode = 'waiting';
   }
 
   // A channel's answers, in multiples of their mean, after its weight has scaled them: the light is what goes on.
@@ -86,37 +119,24 @@ export async function mount(element, host) {
     if (!picture) build();
     if (!picture) return;
     const context = canvas.getContext('2d');
+    context.clearRect(0, 0, canvas.width, canvas.height); // between the tiles the picture covers nothing
     context.drawImage(picture.base, 0, 0);
+    if (waiting()) return;
     const query = latest('attn:query');
     const cell = query && sameSpot(query, data.facts.grid);
-    if (picture.tiles) drawMarks(context, cell);
-    else if (cell) drawCell(context, canvas.width, canvas.height, data.facts.grid, cell, picture.density);
-    if (cell) Object.assign(root.dataset, { row: cell[0], col: cell[1] });
-  }
-
-  function drawMarks(context, cell) {
-    const { tiles, size: [width, height], density } = picture;
-    const dot = DOT * density;
-    if (cell) {
-      const [rows, cols] = data.facts.grid;
-      const x = ((cell[1] + 0.5) / cols) * width - dot / 2;
-      const y = ((cell[0] + 0.5) / rows) * height - dot / 2;
-      context.fillStyle = '#000';
-      for (const tile of tiles) context.fillRect(tile.left + x - density, tile.top + y - density, dot + 2 * density, dot + 2 * density);
-      context.fillStyle = '#fff';
-      for (const tile of tiles) context.fillRect(tile.left + x, tile.top + y, dot, dot);
+    if (picture.tiles) drawMarks(context, picture, pointed, cell, data.facts.grid);
+    else if (cell) {
+      context.globalAlpha = QUIET;
+      drawCell(context, canvas.width, canvas.height, data.facts.grid, cell, picture.density);
+      context.globalAlpha = 1;
     }
-    const marked = tiles.find((tile) => tile.channel === pointed);
-    if (!marked) return;
-    context.lineWidth = 2 * density;
-    context.strokeStyle = '#fff';
-    context.strokeRect(marked.left, marked.top, width, height);
+    if (cell) Object.assign(root.dataset, { row: cell[0], col: cell[1] });
   }
 
   const strip = makeFigure(find('.attn-pane-strip canvas'), {
     name: () => t('window.strip.channels', { name: nameOf(chosen) }),
     draw(context, { width, height }, colours) {
-      if (!now) return;
+      if (!now || waiting()) return;
       const bar = width / now.sorted.length;
       const top = 4;
       now.sorted.forEach((one, i) => {
@@ -132,7 +152,7 @@ export async function mount(element, host) {
       }
     },
     items: () => now?.sorted.length ?? 0,
-    hit: (x, y, { width }) => (now ? Math.max(0, Math.min(now.sorted.length - 1, Math.floor((x / width) * now.sorted.length))) : null),
+    hit: (x, y, { width }) => (now && !waiting() ? Math.max(0, Math.min(now.sorted.length - 1, Math.floor((x / width) * now.sorted.length))) : null),
     place: (i, { width, height }) => [(i * width) / now.sorted.length, 0, Math.max(2, width / now.sorted.length), height],
     describe: (i) => now.describe(now.sorted[i]),
     point: (i) => { if (!now.positions) pointAt(now.sorted[i]); },
@@ -145,6 +165,15 @@ export async function mount(element, host) {
   find('.attn-pane-strip').append(...strip.nodes);
 
   function write() {
+    const error = root.dataset.state === 'error';
+    root.toggleAttribute('data-waiting', waiting());
+    find('.lane-notice').textContent = error ? t('channels.error') : waiting() ? t('window.lane.waiting') : '';
+    if (waiting()) {
+      for (const name of ['.lane-kind', '.lane-weights', '.lane-sentence']) find(name).textContent = '';
+      find('.attn-pane-badge').dataset.source = '';
+      find('.lane-all').hidden = true;
+      return;
+    }
     if (!chosen) return;
     find('.lane-kind').textContent = t(`window.kind.${chosen.kind}`, { count: readable(now.total), side: readable(data.facts.channels) });
     const badge = find('.attn-pane-badge');
@@ -153,9 +182,11 @@ export async function mount(element, host) {
     badge.title = t(`channels.source.${chosen.source}.note`);
     find('.lane-unit').textContent = t(now.even ? 'window.unit.uniform' : 'window.unit.gate');
     find('.attn-ramp').style.background = lightRamp();
-    const [least, most] = find('.lane-ends').children;
-    least.textContent = '0';
-    most.textContent = now.even ? `≥ ${readable(now.high / now.even)}` : readable(now.high);
+    find('.lane-ends').replaceChildren(...ticksOf(now).map(({ text, place }) => {
+      const tick = Object.assign(document.createElement('span'), { textContent: text });
+      tick.style.left = `${100 * place}%`;
+      return tick;
+    }));
     canvas.setAttribute('aria-label', t('window.wall', { name: nameOf(chosen) }));
     find('.lane-all').hidden = !large;
     find('.lane-weights').textContent = t(`window.weights.${chosen.kind}`, { n: readable(now.count), channel: now.row ?? '' });
@@ -164,12 +195,9 @@ export async function mount(element, host) {
   }
 
   function say() {
-    const all = t(`window.say.${chosen.kind}`, {
-      count: readable(now.count), channels: readable(data.facts.channels), channel: now.row ?? '',
-    });
+    if (waiting() || !chosen) return;
     const one = now.positions ? null : pointed ?? (large ? channel : null);
-    const sentence = one === null ? all : `${all} ${now.describe(one)}`;
-    find('.lane-sentence').textContent = sentence;
+    find('.lane-sentence').textContent = sentenceOf(chosen.kind, now, one, large || now.positions ? now.count : drawn);
   }
 
   // --- choosing --------------------------------------------------------------------------------------------------------
@@ -178,10 +206,10 @@ export async function mount(element, host) {
   function weigh() {
     now = weighed(data, chosen, channel ?? 0);
     if (now.row !== undefined) channel = now.row;
+    drawn = now.count;
   }
 
   function refresh() {
-    if (!data || !chosen) return;
     picture = null;
     write();
     strip.draw();
@@ -244,13 +272,13 @@ export async function mount(element, host) {
   }
 
   canvas.addEventListener('pointermove', (event) => {
-    if (!picture) return;
+    if (!picture || waiting()) return;
     if (picture.tiles) pointAt(tileUnder(event)?.channel ?? null);
     else if (event.pointerType === 'mouse' || event.pressure) tellCell(event);
   });
   canvas.addEventListener('pointerleave', () => { if (picture?.tiles) pointAt(null); });
   canvas.addEventListener('click', (event) => {
-    if (!picture) return;
+    if (!picture || waiting()) return;
     if (!picture.tiles) tellCell(event);
     else {
       const tile = tileUnder(event);
@@ -266,7 +294,7 @@ export async function mount(element, host) {
 
   const STEPS = { ArrowRight: 1, ArrowLeft: -1 };
   canvas.addEventListener('keydown', (event) => {
-    if (!picture || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!picture || waiting() || event.ctrlKey || event.metaKey || event.altKey) return;
     const { tiles, columns } = picture;
     const step = STEPS[event.key] ?? (tiles && { ArrowDown: columns, ArrowUp: -columns }[event.key]);
     if (event.key === 'Escape' && large) showAll();
@@ -286,15 +314,12 @@ export async function mount(element, host) {
 
   function writeTexts() {
     fillTexts(root);
-    if (!data) {
-      find('.lane-notice').textContent = t('window.lane.waiting');
-      return;
-    }
-    select.replaceChildren(...data.facts.mechanisms.map((one) => new Option(nameOf(one), one.name)));
+    if (data) select.replaceChildren(...data.facts.mechanisms.map((one) => new Option(nameOf(one), one.name)));
     if (chosen) select.value = chosen.name;
     refresh();
   }
 
+  on(root, 'attn:map', refresh);
   on(root, 'attn:query', (query) => { if (query.source !== source && data) schedule(); });
   on(root, 'attn:mechanism', ({ source: who, name }) => {
     if (who === source || !data) return;
@@ -302,7 +327,7 @@ export async function mount(element, host) {
     keep();
   });
   on(root, 'attn:channel', ({ source: who, channel: one }) => { if (who !== source) choose(one, false); });
-  onAsked(root, restore);
+  onAsked(root, () => restore());
   onSpoken(root, writeTexts);
   onLooks(root, refresh);
 
@@ -314,10 +339,10 @@ export async function mount(element, host) {
 
   const isChannel = (asked) => /^\d+$/.test(asked ?? '') && Number(asked) < data.facts.channels;
 
-  /** Shows what the address asks for. */
-  function restore() {
+  /** Shows what the address asks for, or else what came with the value. */
+  function restore(opening = {}) {
     if (!data) return;
-    const { mechanism, channel: one, row } = asked();
+    const { mechanism, channel: one, row } = { ...opening, ...asked() };
     large = isChannel(one);
     channel = large ? Number(one) : isChannel(row) ? Number(row) : null;
     setMechanism(known(mechanism), false);
@@ -332,20 +357,20 @@ export async function mount(element, host) {
       if (run !== loads) return;
       const before = data;
       data = { arrays, image, facts: value.facts, path: value.image.path };
+      now = null;
+      Object.assign(root.dataset, { state: 'ready', key: data.facts.key });
       select.replaceChildren(...data.facts.mechanisms.map((one) => new Option(nameOf(one), one.name)));
-      if (before?.path !== data.path) restore(); // the last one's channel is of no interest, unless the address asks for one
+      if (before?.path !== data.path) restore(before ? {} : value.opening); // the last one's channel is of no interest, unless the address asks for one
       else {
         const gone = !(channel < data.facts.channels); // of a stage with fewer
         if (gone) [channel, large] = [null, false];
         setMechanism(known(chosen?.name), false);
         if (gone) keep();
       }
-      find('.lane-notice').textContent = '';
-      Object.assign(root.dataset, { state: 'ready', key: data.facts.key });
     } catch (error) {
       if (run !== loads) return;
       root.dataset.state = 'error';
-      find('.lane-notice').textContent = t('channels.error');
+      refresh();
       console.error(error);
     }
   }

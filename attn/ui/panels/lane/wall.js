@@ -1,12 +1,10 @@
 // The wall: one small photograph a channel, lit where that channel answers, as bright as its weight; the heaviest first.
 import { DIM } from '../../web/light.js';
 
-const LEAST_SIDE = 44; // CSS pixels of a tile's longer side; on narrow screens less
-const LEAST_SIDE_NARROW = 34;
-const NARROW = 480;
+const LEAST_SIDE = 24; // CSS pixels of a tile's longer side: what a finger still finds; 256 fit on any screen
+const DOT = 3; // CSS pixels
 const GAP = 1;
 const ANSWERS = 4; // times its mean: a channel's answer that lights a place fully
-const SEEN = 0.08; // brightness that a weight of 0 leaves
 
 /** Channels from the heaviest weight to the lightest. */
 export function heaviestFirst(weights) {
@@ -18,14 +16,13 @@ export function heaviestFirst(weights) {
  * than tiles. {columns, rows, shown, width, height}: tiles across and down, how many there are, their size.
  */
 export function layOut(count, [boxWidth, boxHeight], aspect) {
-  const least = boxWidth < NARROW ? LEAST_SIDE_NARROW : LEAST_SIDE;
   let best = null;
   for (let columns = 1; columns <= count; columns++) {
     const width = boxWidth / columns;
     const height = width / aspect;
     const rows = Math.min(Math.ceil(count / columns), Math.max(1, Math.floor(boxHeight / height + 1e-6)));
     const fit = Math.min(1, boxHeight / (rows * height));
-    if (best && Math.max(width, height) * fit < least) break;
+    if (best && Math.max(width, height) * fit < LEAST_SIDE) break;
     const shown = Math.min(count, rows * columns);
     best = { columns, rows, shown, width: width * fit, height: height * fit };
     if (shown === count) break;
@@ -42,13 +39,14 @@ export function spaced(sorted, shown) {
 
 /**
  * Writes a tile's pixels into `out` (RGBA, `stride` pixels a line) at left, top.
- * photo: RGBA of the photograph at width × height. answers: a channel's values on `grid`. light: 0 … 1.
+ * photo: RGBA of the photograph at width × height. answers: a channel's values on `grid`. light: 0 … 1, how much of the
+ * answers goes on: at 0 the photograph is left, grey and dim, as where the map beside has no light.
  */
 export function drawTile(out, stride, [left, top], photo, [width, height], answers, [rows, cols], light) {
   let sum = 0;
   for (const value of answers) sum += Math.max(0, value);
   const full = (ANSWERS * sum) / answers.length || 1;
-  const bright = SEEN + (1 - SEEN) * Math.max(0, Math.min(1, light));
+  const share = Math.max(0, Math.min(1, light));
   const within = (i, count) => Math.max(0, Math.min(count - 1, i));
   for (let y = 0; y < height; y++) {
     const v = ((y + 0.5) / height) * rows - 0.5;
@@ -67,7 +65,7 @@ export function drawTile(out, stride, [left, top], photo, [width, height], answe
       for (let k = 0; k < 3; k++) {
         const own = Math.min(255, photo[from + k] * 1.25);
         const warm = own + 0.1 * (3 - k) * (255 - own); // red 0.3, green 0.2, blue 0.1 of the way to white
-        out[to + k] = bright * (grey + level * (warm - grey));
+        out[to + k] = grey + share * level * (warm - grey);
       }
       out[to + 3] = 255;
     }
@@ -91,6 +89,29 @@ export function drawWall(photo, layout, density, channels, answersOf, grid, ligh
     drawTile(pixels.data, pixels.width, [left, top], small, [width, height], answersOf(channel), grid, light);
   }
   return { pixels, tiles, size: [width, height] };
+}
+
+/** Frames the tile of the channel pointed at and marks `cell` of `grid` in it; every other tile stays as it is. */
+export function drawMarks(context, { tiles, size: [width, height], density }, channel, cell, [rows, cols]) {
+  const tile = tiles.find((one) => one.channel === channel);
+  if (!tile) return;
+  context.save();
+  context.beginPath();
+  context.rect(tile.left, tile.top, width, height);
+  context.clip();
+  if (cell) {
+    const dot = DOT * density;
+    const x = tile.left + ((cell[1] + 0.5) / cols) * width - dot / 2;
+    const y = tile.top + ((cell[0] + 0.5) / rows) * height - dot / 2;
+    context.fillStyle = '#000';
+    context.fillRect(x - density, y - density, dot + 2 * density, dot + 2 * density);
+    context.fillStyle = '#fff';
+    context.fillRect(x, y, dot, dot);
+  }
+  context.lineWidth = 4 * density; // the outer half lies outside of the tile
+  context.strokeStyle = '#fff';
+  context.strokeRect(tile.left, tile.top, width, height);
+  context.restore();
 }
 
 function shrink(photo, width, height) {

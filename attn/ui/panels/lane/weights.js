@@ -1,6 +1,7 @@
 // What a mechanism weighs with, from the arrays as they travel, and how one weight is said.
-import { fixed } from '../../web/numbers.js';
+import { fixed, readable } from '../../web/numbers.js';
 import { decodeRow } from '../../web/rows.js';
+import { entropy } from '../../web/statistics.js';
 import { t } from '../../web/texts.js';
 import { heaviestFirst } from './wall.js';
 
@@ -52,6 +53,31 @@ export function weighed({ arrays, facts }, { name, kind }, channel) {
       })
       : t('window.one.gate', { channel: index, gate: fixed(weights[index], 2) })),
   };
+}
+
+/** The ticks of the scale, [{text, place}] with place in 0 … 1: of a map where uniform attention is, as on the left. */
+export function ticksOf({ even, high }) {
+  if (!even) return [0, 1].map((place) => ({ text: readable(place * high), place }));
+  const top = high / even;
+  return [0, 1, top / 2, top].map((times) => ({ text: `${times === top ? '≥ ' : ''}${readable(times)}`, place: times / top }));
+}
+
+/**
+ * What is seen, in words: of all, of the channel `one` unless it is null, and, where only `drawn` of them are drawn,
+ * that; `now` is of `weighed`.
+ */
+export function sentenceOf(kind, now, one, drawn) {
+  const { count, weights, row } = now;
+  const values = { count: readable(count), channel: row ?? '' };
+  if (kind === 'channel_map') {
+    const sum = weights.reduce((all, weight) => all + weight, 0); // not quite 1: they travel rounded
+    const effective = Math.exp(entropy(weights.map((weight) => weight / sum)));
+    values.effective = fixed(effective, effective < 9.95 ? 1 : 0);
+  }
+  const said = [t(`window.say.${kind}`, values)];
+  if (one !== null) said.push(now.describe(one));
+  else if (drawn < count) said.push(t('window.say.drawn', { drawn: readable(drawn), count: readable(count) }));
+  return said.join(' ');
 }
 
 function nearest(rows, channel) {

@@ -1,0 +1,55 @@
+// The lane: what it says of the weights, its scale, and when it is behind the map beside it.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { plainSentenceOf } from '../../attn/ui/panels/explorer/readouts.js';
+import { sentenceOf, ticksOf } from '../../attn/ui/panels/lane/weights.js';
+import { isBehind, tellMap } from '../../attn/ui/web/current.js';
+import { addTexts } from '../../attn/ui/web/texts.js';
+
+globalThis.document ??= new EventTarget();
+addTexts({
+  en: {
+    'window.say.row': '{count} of {n}.',
+    'window.say.overlap': '{share} shared.',
+    'window.say.gate': '{count} gates.',
+    'window.say.channel_map': 'Channel {channel} draws on {effective} of {count}.',
+    'window.say.drawn': '{drawn} of {count} are drawn.',
+  },
+});
+
+test('what belongs to another map than the one shown is behind, until its own is shown', () => {
+  assert.equal(isBehind('lion'), false); // no map yet
+  tellMap('lion');
+  assert.equal(isBehind('lion'), false);
+  tellMap('cheetah');
+  assert.equal(isBehind('lion'), true);
+  assert.equal(isBehind(''), false); // made without a map
+  tellMap('lion');
+  assert.equal(isBehind('lion'), false);
+});
+
+test('a flat row of a channel map draws on all channels, a one-hot row on one', () => {
+  const row = (weights) => sentenceOf('channel_map', { count: weights.length, weights, row: 3 }, null, weights.length);
+  assert.equal(row(new Float32Array(128).fill(1 / 128)), 'Channel 3 draws on 128 of 128.');
+  assert.equal(row(Float32Array.of(0, 0.995, 0, 0)), 'Channel 3 draws on 1.0 of 4.'); // rounded on its way
+});
+
+test('it is said how many channels are drawn where not all are, and only of the whole wall', () => {
+  const now = { count: 1024, weights: [], describe: (one) => `Channel ${one}.` };
+  assert.equal(sentenceOf('gate', now, null, 1024), '1,024 gates.');
+  assert.equal(sentenceOf('gate', now, null, 533), '1,024 gates. 533 of 1,024 are drawn.');
+  assert.equal(sentenceOf('gate', now, 7, 533), '1,024 gates. Channel 7.');
+});
+
+test('the scale of a channel map has uniform attention where the map beside has it, that of gates its ends', () => {
+  assert.deepEqual(ticksOf({ even: 0.25, high: 1.25 }), [
+    { text: '0', place: 0 }, { text: '1', place: 0.2 }, { text: '2.5', place: 0.5 }, { text: '≥ 5', place: 1 },
+  ]);
+  assert.deepEqual(ticksOf({ even: 0, high: 1 }).map(({ text }) => text), ['0', '1']);
+});
+
+test('the left sentence is as long before its share is known as after', () => {
+  const said = (overlap) => plainSentenceOf({ perplexity: 354 }, { data: { source: { n: 1600 } }, overlap });
+  assert.equal(said(0.26), '354 of 1,600. 26 % shared.');
+  assert.equal(said(null), '354 of 1,600. … shared.');
+});
