@@ -191,6 +191,20 @@ def test_places_have_addresses_and_back_leads_back(page: Any) -> None:
     page.locator("#attn-reference").wait_for(state="visible")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_place_has_a_serious_accessibility_issue(app_url: str, open_page: Callable[..., Any], scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page = ready(open_page(f"{app_url}?lang=en", color_scheme=scheme))
+    shown = {"see": ".attn-story", "bench": ".attn-channels", "reference": None}
+    for place, panel in shown.items():
+        page.locator(f"nav [data-place={place}]").click()
+        if panel:
+            page.wait_for_selector(f"{panel}[data-state=ready]", state="attached")
+        found = axe.Axe().run(page).response["violations"]
+        serious = [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")]
+        assert serious == [], place
+
+
 def test_another_photograph_takes_the_last_ones_parts_out_of_the_address(page: Any) -> None:
     page.locator("#lane canvas").first.click(position={"x": 30, "y": 30})
     page.wait_for_function("() => new URLSearchParams(location.search).has('channel')")
