@@ -52,7 +52,8 @@ export async function mount(element, host) {
   let waiting = 0;
   let frame = 0;
   const opening = slider.value;
-  let wanted = null; // the shuffle that a link asks for, until it has been asked of the server
+  let patient = true; // what the address asks for is waited for
+  let last = null; // the shuffle asked for last: its answer is shown, however late
 
   // --- drawing
 
@@ -115,11 +116,11 @@ export async function mount(element, host) {
     if (!value?.facts) return;
     if (root.dataset.state === 'empty') root.dataset.state = 'loading';
     try {
-      if (wanted !== null && wanted !== value.facts.seed) {
-        askFor(wanted); // nothing else is shown before
+      if (patient && ![wanted(), last].includes(value.facts.seed)) {
+        askFor(wanted()); // nothing else is shown before
         return;
       }
-      wanted = null;
+      patient = true;
       let { model, image } = lab.shown ?? {};
       if (value.arrays.url !== loadedUrl) {
         const [arrays, picture] = await Promise.all([fetchArrays(value.arrays.url), fetchImage(value.image.url)]);
@@ -163,16 +164,27 @@ export async function mount(element, host) {
   }
 
   function shuffle() {
-    if (lab.shown && !button.disabled) askFor(lab.shown.facts.seed + 1);
+    if (!lab.shown || button.disabled) return;
+    remember({ shuffle: lab.shown.facts.seed + 1 });
+    askFor(wanted());
+  }
+
+  // The shuffle that the address holds; the bench comes with the first.
+  function wanted() {
+    const { shuffle: seed } = asked();
+    return /^\d{1,9}$/.test(seed ?? '') ? Number(seed) : 0;
   }
 
   function askFor(seed) {
-    wanted = null;
+    clearTimeout(waiting);
+    last = seed;
     button.disabled = true;
     button.setAttribute('aria-busy', 'true');
     waiting = setTimeout(() => {
       settle();
-      if (!lab.shown) load();
+      if (lab.shown) return;
+      patient = false;
+      load();
     }, PATIENCE_MS);
     host.trigger('shuffle', { seed });
   }
@@ -180,11 +192,10 @@ export async function mount(element, host) {
   const keepStrength = () => remember({ strength: slider.value === opening ? null : slider.value });
 
   // What the address asks for; back or forward, too.
-  function restore({ shuffle: asks, strength = opening } = asked()) {
+  function restore({ strength = opening } = asked()) {
     slider.value = strength; // nonsense is the middle, as the browser has it
-    wanted = /^\d{1,9}$/.test(asks ?? '') ? Number(asks) : null;
     if (!lab.shown) return;
-    if ((wanted ?? 0) !== lab.shown.facts.seed) askFor(wanted ?? 0);
+    if (wanted() !== lab.shown.facts.seed) askFor(wanted());
     redraw();
   }
 
