@@ -349,11 +349,11 @@ def test_layout_is_still_while_exploring(page: Any) -> None:
 def test_chinese_and_switching(url: str, open_page: Callable[..., Any]) -> None:
     page = ready(open_page(f"{url}?lang=zh"))
     hover(page, 3, 4)
-    assert "从这里出发" in page.inner_text("#first .ax-sentence")
+    assert "你指向的位置" in page.inner_text("#first .ax-sentence")
     assert page.get_attribute("#first .attn-explorer", "lang") == "zh-CN"
     page.evaluate("attn.setLang('en')")
     settle(page)
-    assert "From here it looks at" in page.inner_text("#first .ax-sentence")
+    assert "From where you point (a query) it looks at about" in page.inner_text("#first .ax-sentence")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
