@@ -329,7 +329,8 @@ export async function mount(element, host) {
     writeBadge();
     setState(wanted ?? (value.view && value.view !== before?.view ? value.view : carriedView(before)));
     wanted = null;
-    if (before && asked().view) stateChanged(); // another grid, other cells
+    // Another grid has other cells; another photograph is looked at as the last one was.
+    if (before && (asked().view || encodeView({ ...state.view, cell: null }))) stateChanged();
     draw();
     root.dataset.state = 'ready';
     publish('photograph', state.data);
