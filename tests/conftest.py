@@ -107,11 +107,26 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+STREAMS = ("/queue/data", "/heartbeat/")  # open as long as the page is
+
+
+def count_requests(page: Any) -> None:
+    """From now on `quiet` knows how many requests of a new page have begun, and which are on their way."""
+    page.begun, page.on_their_way = 0, set()
+
+    def begin(request: Any) -> None:
+        page.begun += 1
+        if not any(stream in request.url for stream in STREAMS):
+            page.on_their_way.add(request)
+
+    page.on("request", begin)
+    for end in ("requestfinished", "requestfailed"):
+        page.on(end, lambda request: page.on_their_way.discard(request))
+
+
 def quiet(page: Any) -> None:
-    """Waits until no request has begun for a second. ("networkidle" waits for Gradio's event streams to end, too.)"""
-    begun: list[str] = []
-    page.on("request", lambda request: begun.append(request.url))
-    before = -1
-    while before != len(begun):
-        before = len(begun)
+    """Waits until no request is on its way and none has begun for a second ("networkidle" waits for streams, too)."""
+    before, give_up = -1, time.monotonic() + 120
+    while (before != page.begun or page.on_their_way) and time.monotonic() < give_up:
+        before = page.begun
         page.wait_for_timeout(1000)

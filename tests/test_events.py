@@ -28,23 +28,23 @@ def answer(asked: Controls, shown: Any) -> list[Any]:
         return list(thread.submit(lambda: asyncio.run(ask(request, None, *asked.values(), shown))).result())
 
 
-@pytest.mark.parametrize("refused", [{"weights": "file"}, {"stage": "layer4"}, {"longest_side": 9999}, {"seed": -1}])
+@pytest.mark.parametrize("refused", [{"stage": "layer4"}, {"longest_side": 9999}, {"seed": -1}])
 def test_a_refused_choice_is_set_back_to_what_is_shown(refused: dict[str, Any]) -> None:
     explorer, bar, photograph, banner, *controls = answer(replace(SHOWN, **refused), address_of(SHOWN))
     assert explorer == bar == photograph == gr.skip()
     assert banner["visible"]
-    stem, stage, detail, side, weights, seed = controls
+    stem, stage, detail, side, seed = controls
     assert (stem, stage["value"], detail, side) == (SHOWN.stem, SHOWN.stage, SHOWN.detail, SHOWN.longest_side)
-    assert (weights, seed) == (SHOWN.weights, SHOWN.seed)
+    assert seed == SHOWN.seed
     assert SHOWN.stage in stage["choices"]
 
 
 def test_what_is_granted_stays_as_chosen() -> None:
-    assert answer(SHOWN, address_of(SHOWN)) == ["map", "bar", "photograph", *[gr.skip()] * 7]
+    assert answer(SHOWN, address_of(SHOWN)) == ["map", "bar", "photograph", *[gr.skip()] * 6]
 
 
 @pytest.mark.parametrize("shown", [None, "", {"stem": "nothing"}, {**address_of(SHOWN), "stem": "nothing"}])
 def test_where_nothing_is_known_of_what_is_shown_the_choice_stays(shown: Any) -> None:
-    *_, banner, a, b, c, d, e, f = answer(replace(SHOWN, weights="file"), shown)
-    assert a == b == c == d == e == f == gr.skip()
+    *_, banner, a, b, c, d, e = answer(replace(SHOWN, weights="file"), shown)
+    assert a == b == c == d == e == gr.skip()
     assert text("en", "page.error.file").split(".")[0] in banner["value"]

@@ -172,7 +172,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             return event(
                 events.on_controls(_show_map, 3, set_back=_set_back),
                 [*state, bridge],
-                [*shows_map, stem, stage, detail, longest_side, weights, seed],
+                [*shows_map, stem, stage, detail, longest_side, seed],
                 **arguments,
                 **private,
             )
@@ -186,6 +186,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         # past these events; they are for whoever is faster than it, and for the camera.
         uploaded = upload.upload(_take, upload, [photograph, example], trigger_mode="always_last", **quick)
         photograph.input(None, None, example, js="() => ''", **quick)
+        weights.input(None, weights, None, js=CHOOSE_FILE, **quick)
         inspect_after(partial(gr.on, slow, trigger_mode="always_last"), show_progress_on=explorer)
         inspected = inspect_after(partial(gr.on, fast, trigger_mode="always_last"), **line)
         session = gr.Textbox(visible=False)
@@ -216,7 +217,6 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         )
         inspect_after(partial(chosen_block.success, trigger_mode="always_last"), show_progress_on=explorer)
         weights.change(_show_relevant, weights, [position, seed, file], **quick)
-        weights.input(None, weights, None, js=CHOOSE_FILE, **quick)
         stem.change(_stages, [stem, stage], stage, **quick)
 
         def translate(chosen: str) -> list[Any]:
@@ -310,8 +310,11 @@ def _show_map(controls: Controls) -> list[Any]:
 
 
 def _set_back(shown: Any) -> list[Any]:
-    """Values of network, stage, detail, longest side, weights and seed as what `address_of` told of the last map."""
-    names = ("stem", "stage", "detail", "side", "weights", "seed")
+    """Values of network, stage, detail, longest side and seed as what `address_of` told of the last map.
+
+    The weights stay at "your file" while there is none: the notice says so, and the file's place stays in sight.
+    """
+    names = ("stem", "stage", "detail", "side", "seed")
     if not isinstance(shown, dict) or not set(names) <= shown.keys() or shown["stem"] not in STEMS:
         return [gr.skip()] * len(names)
     values = [shown[name] for name in names]

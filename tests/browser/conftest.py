@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import count_requests
+
 HERE = Path(__file__).parent
 START_SECONDS = 240  # importing torch and Gradio on a busy machine
 
@@ -26,6 +28,7 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
         contexts.append(chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **context}))
         contexts[-1].set_default_timeout(90_000)  # a busy machine is slow, not wrong
         page = contexts[-1].new_page()
+        count_requests(page)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if "js_on_load" in message.text else None)
         page.goto(url)
