@@ -99,46 +99,38 @@ def test_the_default_is_not_large_and_a_finer_grid_is() -> None:
     assert not Controls(detail="coarse", longest_side=640).large
 
 
-@pytest.mark.parametrize("light", [VISITOR, Caller(PROGRAM.address, "behind the same balancer")], ids=str)
-@pytest.mark.parametrize("large", [False, True])
-def test_a_program_that_asks_without_end_waits_for_itself(light: Caller, large: bool) -> None:
+def order_of_answers(flood: list[Caller], light: Caller, *, large: bool = False, waiting: int) -> list[str]:
+    """Who is answered after whom, where a program's requests came before a visitor's three."""
     order: list[str] = []
 
     async def visit() -> None:
-        turns = Turns(waiting=80)
+        turns = Turns(waiting=waiting)
         block = threading.Event()
         first = [asyncio.create_task(turns.run(block.wait, caller=PROGRAM, large=large)) for _ in range(RUNNING)]
         await asyncio.sleep(0)
-        flood = [turns.run(order.append, "program", caller=PROGRAM, large=large) for _ in range(15)]
+        asked = [turns.run(order.append, "program", caller=each, large=large) for each in flood]
         visits = [turns.run(order.append, "visitor", caller=light, large=large) for _ in range(3)]
-        tasks = [asyncio.create_task(each) for each in (*flood, *visits)]
+        tasks = [asyncio.create_task(each) for each in (*asked, *visits)]
         await asyncio.sleep(0)
         block.set()
         await asyncio.gather(*first, *tasks)
 
     run(visit)
+    return order
+
+
+@pytest.mark.parametrize("light", [VISITOR, Caller(PROGRAM.address, "behind the same balancer")], ids=str)
+@pytest.mark.parametrize("large", [False, True])
+def test_a_program_that_asks_without_end_waits_for_itself(light: Caller, large: bool) -> None:
+    order = order_of_answers([PROGRAM] * 15, light, large=large, waiting=80)
     # In turns with the program's, though fifteen of those came before.
     assert [place for place, who in enumerate(order) if who == "visitor"][-1] <= 7, order
     assert order.count("program") == 15
 
 
 def test_sessions_that_a_program_makes_up_do_not_help_it() -> None:
-    order: list[str] = []
-
-    async def visit() -> None:
-        turns = Turns(waiting=60)
-        block = threading.Event()
-        first = [asyncio.create_task(turns.run(block.wait, caller=PROGRAM)) for _ in range(RUNNING)]
-        await asyncio.sleep(0)
-        made_up = [Caller(PROGRAM.address, str(number)) for number in range(40)]
-        flood = [turns.run(order.append, "program", caller=each) for each in made_up]
-        visits = [turns.run(order.append, "visitor", caller=VISITOR) for _ in range(3)]
-        tasks = [asyncio.create_task(each) for each in (*flood, *visits)]
-        await asyncio.sleep(0)
-        block.set()
-        await asyncio.gather(*first, *tasks)
-
-    run(visit)
+    made_up = [Caller(PROGRAM.address, str(number)) for number in range(40)]
+    order = order_of_answers(made_up, VISITOR, waiting=60)
     assert [place for place, who in enumerate(order) if who == "visitor"][-1] <= 7, order
 
 
