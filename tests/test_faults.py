@@ -152,8 +152,11 @@ def test_a_page_outlives_its_server(chromium: Any) -> None:
         process.kill()
         page.locator(".ap-settings").click()
         page.get_by_label("Random").check()
+        page.locator(".toast-body").first.wait_for()  # Gradio says that its server is away, until it is there again
         page.keyboard.press("Escape")  # the settings lie over the window
-        page.wait_for_timeout(1000)
+        page.locator(".ap-settings").click()  # what Gradio says covers neither the button nor what it opens
+        page.get_by_label("Trained", exact=True).first.check()
+        page.keyboard.press("Escape")
         canvas.hover(position={"x": 150, "y": 90})
         page.wait_for_function(f"() => document.querySelector('.attn-explorer').dataset.col !== '{cell}'")
         assert page.locator(PAGE_OPEN).count() == 1
