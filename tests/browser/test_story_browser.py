@@ -182,6 +182,25 @@ def test_the_product_is_turned(page: Any) -> None:
     page.wait_for_function("(row) => document.querySelector('.attn-explorer').dataset.row !== row", arg=row)
 
 
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_words_on_canvases_take_the_colours_of_another_theme(
+    address: str, open_page: Callable[..., Any], motion: str
+) -> None:
+    pixels = """() => {
+      const canvas = document.querySelector('.attn-story canvas');
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      return data.reduce((sum, value) => (sum * 31 + value) % 1e9, 0);
+    }"""
+    link = f"{address}?step=shuffle&lang=en"
+    dark, light = (open_page(link, color_scheme=scheme, reduced_motion=motion) for scheme in ("dark", "light"))
+    for page in (dark, light):
+        page.wait_for_selector("#story-shuffle[data-active]")
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert light.evaluate(pixels) != dark.evaluate(pixels)
+    light.emulate_media(color_scheme="dark", reduced_motion=motion)
+    light.wait_for_function(f"(drawn) => ({pixels})() === drawn", arg=dark.evaluate(pixels))
+
+
 @pytest.mark.parametrize("width", [390, 768])
 def test_small_screens_need_no_sideways_scrolling(address: str, open_page: Callable[..., Any], width: int) -> None:
     page = open_page(f"{address}?lang=zh", viewport={"width": width, "height": 844})
