@@ -80,6 +80,42 @@ def test_going_on_without_an_answer_uncovers_nothing(page: Any) -> None:
         page.evaluate("attn.emit('attn:goto', { step: 'where' })")
 
 
+def test_answers_outlive_a_reload_and_no_more_is_shown(page: Any) -> None:
+    page.locator("#story-where .st-options button").first.click()
+    page.locator("#story-where .primary").click()
+    page.wait_for_selector("#story-elsewhere[data-active]")
+    page.locator("#story-elsewhere .st-options button").last.click()  # "show me"
+    page.locator("#story-elsewhere .primary").click()
+    page.locator("#story-pixel .primary").click()
+    page.wait_for_selector("#story-shapes[data-active]")
+    said = page.locator("#story-where .st-reveal").inner_text()
+    assert said
+    page.reload()
+    page.wait_for_selector("#story-shapes[data-active]")
+    assert page.locator(f"{STORY} .st-caption").inner_text() == text("en", "story.covered")
+    assert page.locator("#story-where .st-reveal").inner_text() == said
+    assert page.locator("#story-elsewhere .st-options [aria-pressed=true]").inner_text() == text("en", "story.unsure")
+    page.go_back()
+    page.go_back()
+    page.wait_for_selector("#story-elsewhere[data-active]")
+    page.wait_for_function(
+        """() => { const { top, bottom } = document.querySelector('#story-elsewhere h3').getBoundingClientRect();
+        return top >= 0 && bottom <= innerHeight; }"""
+    )
+    assert page.locator(f"{STORY} .st-caption").inner_text() == text("en", "story.elsewhere.picture")
+
+
+def test_where_storage_is_denied_the_story_works(address: str, open_page: Callable[..., Any]) -> None:
+    page = open_page("about:blank", reduced_motion="reduce")
+    page.add_init_script(
+        "Object.defineProperty(window, 'sessionStorage', { get() { throw new DOMException('', 'SecurityError'); } })"
+    )
+    page.goto(f"{address}?lang=en")
+    page.wait_for_selector(STORY)
+    page.locator("#story-where .st-options button").nth(1).click()
+    assert text("en", "story.verdict.right") in page.locator("#story-where .st-reveal").inner_text()
+
+
 def test_an_answer_by_keyboard_keeps_the_focus(page: Any) -> None:
     page.locator("#story-where .st-options button").first.focus()
     page.keyboard.press("Enter")

@@ -1,6 +1,7 @@
 // The story's order, its numbers, and where things lie in its pictures.
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { keepAnswers, keptAnswers } from '../../attn/ui/panels/story/answers.js';
 import { storyData } from '../../attn/ui/panels/story/data.js';
 import { below, cellAt, fitted, frameOf, split } from '../../attn/ui/panels/story/places.js';
 import { STEPS, neighbour, stepNamed } from '../../attn/ui/panels/story/steps.js';
@@ -47,4 +48,24 @@ test('maps and perplexities come from the window’s own logits', () => {
   assert.equal(data.nearestQuery([1, 0.9]), 1);
   data.pointAt([1, 0]);
   assert.deepEqual([data.cell, told], [[1, 0], 1]);
+});
+
+test('answers are kept for the session, and only those a question has', () => {
+  const kept = {};
+  const storage = { getItem: (name) => kept[name] ?? null, setItem: (name, value) => { kept[name] = value; } };
+  assert.deepEqual(keptAnswers(storage), {});
+  keepAnswers({ where: 2, shapes: null }, storage);
+  assert.deepEqual(keptAnswers(storage), { where: 2, shapes: null });
+  keepAnswers({ where: 3, elsewhere: -1, gates: '1', pixel: 0, nowhere: 1, random: 1 }, storage);
+  assert.deepEqual(keptAnswers(storage), { random: 1 });
+  kept['attn-story-answers'] = '{';
+  assert.deepEqual(keptAnswers(storage), {});
+});
+
+test('without a storage the story goes on', () => {
+  const denied = { getItem() { throw new Error('denied'); }, setItem() { throw new Error('denied'); } };
+  for (const storage of [null, denied]) {
+    keepAnswers({ where: 1 }, storage);
+    assert.deepEqual(keptAnswers(storage), {});
+  }
 });

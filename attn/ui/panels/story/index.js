@@ -9,6 +9,7 @@ import { emit, newSource, on, onSpoken } from '../../web/services.js';
 import { subscribe } from '../../web/shown.js';
 import { loadTexts, t } from '../../web/texts.js';
 import { onLooks } from '../../web/theme.js';
+import { keepAnswers, keptAnswers } from './answers.js';
 import { storyData } from './data.js';
 import { lamp as newLamp } from './picture.js';
 import { question } from './question.js';
@@ -34,7 +35,7 @@ export async function mount(element, host) {
   const root = element.querySelector('.attn-story');
   const source = newSource('story');
   const lamp = newLamp();
-  const answers = {}; // step → option, null for "show me"
+  const answers = keptAnswers(); // step → option, null for "show me"
   let photograph = null;
   let arrived = null; // {value, arrays} for the story
   let data = null;
@@ -112,6 +113,7 @@ export async function mount(element, host) {
     };
     const answered = (choice) => {
       answers[step.id] = choice;
+      keepAnswers(answers);
       write();
       body.querySelector('[aria-pressed=true]').focus({ preventScroll: true }); // it took the place of the one pressed
       show(step.id);
