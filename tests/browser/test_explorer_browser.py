@@ -258,6 +258,26 @@ def test_keyboard(page: Any) -> None:
     assert not page.locator("#first dialog").is_visible()
 
 
+def test_escape_takes_back_one_thing_at_a_time(page: Any) -> None:
+    pins = [[1, 2], [3, 4], [5, 6]]
+    for cell in pins:
+        pin(page, *cell)
+    for index in (0, 1):
+        page.click(f"#first [data-compare='{index}']")
+    view = page.locator("#first .ax-view")
+    view.click()
+    page.focus("#first .ax-stage canvas")
+    page.keyboard.press("Escape")
+    assert view.get_attribute("aria-expanded") == "false"
+    assert (state(page)["pins"], state(page)["compare"]) == (pins, [0, 1])
+    page.keyboard.press("Escape")
+    assert (state(page)["pins"], state(page)["compare"]) == (pins, [])
+    page.keyboard.press("Escape")
+    assert state(page)["pins"] == pins[:2]
+    page.keyboard.press("Enter")  # where the map went on pressing: what was let go is pinned again with one key
+    assert state(page)["pins"] == pins
+
+
 def test_touch_explores_a_tap_asks_and_a_long_press_pins(url: str, open_page: Callable[..., Any]) -> None:
     page = ready(open_page(f"{url}?lang=en", viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True))
     start, end = centre(page, 9, 2), centre(page, 2, 12)

@@ -105,7 +105,7 @@ export function listen(ax, state, pins) {
       ax.moveTo(clampCell(view.cell.map((place, axis) => place + far * step[axis]), grid()));
     } else if (event.key === 'Enter' || event.key === ' ') pins.toggle(view.cell);
     else if (event.key === 'Escape' && view.compare.length) pins.endCompare();
-    else if (event.key === 'Escape') pins.clear();
+    else if (event.key === 'Escape') pins.removeLast();
     else if (event.key === '?') ax.help();
     else if (event.key.toLowerCase() === 's') ax.smooth();
     else if (pin) ax.moveTo(pin);

@@ -233,10 +233,11 @@ export async function mount(element, host) {
     }
   });
   root.addEventListener('keydown', (event) => {
-    if (event.key !== 'Escape' || root.dataset.view === undefined || event.target === canvas) return;
+    if (event.key !== 'Escape' || root.dataset.view === undefined || find('dialog').open) return;
+    event.stopPropagation(); // what is open is closed first: the pins stay
     openView(false);
-    find('.ax-view').focus();
-  });
+    if (event.target !== canvas) find('.ax-view').focus();
+  }, true);
   listen(ax, state, pins);
   on(root, 'attn:query', (query) => {
     if (query.source !== id && state.data) moveTo(sameSpot(query, [state.data.rows, state.data.cols]), false);

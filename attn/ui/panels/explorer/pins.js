@@ -69,6 +69,10 @@ export function makePins(root, state, ax) {
     changed();
   }
 
+  function removeLast() {
+    if (state.view.pins.length) remove(state.view.pins.length - 1);
+  }
+
   function clear() {
     Object.assign(state.view, { pins: [], compare: [] });
     state.recalled = null;
@@ -89,5 +93,5 @@ export function makePins(root, state, ax) {
     changed();
   }
 
-  return { build, toggle, clear, endCompare, changed, pinAt };
+  return { build, toggle, removeLast, clear, endCompare, changed, pinAt };
 }

@@ -94,9 +94,10 @@ export async function mount(element, host) {
   settings.addEventListener('click', () => open(page.dataset.settings === undefined));
   document.addEventListener('keydown', (event) => {
     if (event.key !== 'Escape' || page.dataset.settings === undefined) return;
+    event.stopPropagation(); // what is open is closed first
     open(false);
     settings.focus();
-  });
+  }, true);
   document.addEventListener('pointerdown', (event) => {
     const inside = event.target.closest?.('#attn-settings, .ap-settings, .options, [role=listbox], .toast-wrap');
     if (page.dataset.settings !== undefined && !inside) open(false);
