@@ -17,7 +17,7 @@ from attn.measures.shuffle import encoded_queries, shuffle_positions, with_encod
 from attn.mechanisms import MECHANISMS
 from attn.mechanisms.position import SinusoidalEncoding2d
 from attn.sentence import shuffle_sentence
-from attn.texts import LANGUAGES, load_texts, text
+from attn.texts import LANGUAGES, latex, load_texts, text
 from attn.ui.component import HERE, pack_arrays
 from attn.ui.panels.lab.panel import (
     SHOWN_AT,
@@ -189,7 +189,7 @@ def test_every_text_a_template_or_script_names_exists(name: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_formulas_and_statements(language: str) -> None:
     markdown = formulas(language)
-    assert markdown.count("$$") == 2 * (len(MECHANISMS) + 1)  # and the position encoding's
+    assert markdown.count("$$") == 2 * sum(len(latex(name)) for name in (*MECHANISMS, "position"))
     assert markdown.replace("$$", "").count("$") % 2 == 0
     for paper in ("2012.09841", "1709.01507", "1910.03151", "1807.06521", "1809.02983", "2106.09681", "1706.03762"):
         assert f"https://arxiv.org/abs/{paper}" in markdown

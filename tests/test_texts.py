@@ -14,14 +14,15 @@ import attn.ui
 from attn import Inspector, images
 from attn.checkpoints import has_trained
 from attn.measured import measured_rows, measured_stages, position_gain
+from attn.mechanisms import MECHANISMS
 from attn.mechanisms.position import SinusoidalEncoding2d
 from attn.sentence import DIMENSIONS, SELF_LOGIT
 from attn.stems import BUNDLED_STAGES, DETAILS
 from attn.stems.own_gates import GATED_NETWORKS
-from attn.texts import LANGUAGES, load_texts, text
+from attn.texts import LANGUAGES, latex, load_texts, text
 from attn.ui.examples import EXAMPLES, OPENING
 from attn.ui.gate import MOST, MOST_WEIGHTS
-from attn.ui.panels.lab.panel import statements
+from attn.ui.panels.lab.panel import formulas, statements
 from attn.ui.wording import SECTIONS, contents, figures_table, glossary, labels, shapes_table
 from tests.corpus import png
 
@@ -70,7 +71,7 @@ def test_every_key_is_used_and_every_used_key_exists() -> None:
     prefixes = set(re.findall(rf"""["'`]((?:{"|".join(parts)})\.[\w.]*)\$?\{{""", sources))
     prefixes |= {"reasons.", "language."}  # raised below the page, see the test after this; read as the folder is
     # Parts that are shown whole.
-    prefixes |= {f"{part}." for part in re.findall(r"""load_texts\(\w+, "(\w+)"\)\.values\(\)""", sources)}
+    prefixes |= {f"{part}." for part in re.findall(r"""load_texts\(\w+, "(\w+)"\)\.(?:values|items)\(\)""", sources)}
     assert {key for key in quoted if key not in keys and not key.endswith((".", ".gz", ".json"))} == set()
     assert {key for key in keys - quoted if not any(key.startswith(prefix) for prefix in prefixes)} == set()
 
@@ -164,12 +165,28 @@ def test_typed_numbers_are_those_of_the_code() -> None:
         assert str(encoded.keys.shape[1]) in say("page.preview.picture")
 
 
-def test_formulas_are_the_same_in_every_language() -> None:
-    """What stands on a line of its own; what is named between words is too, if in another order."""
+def test_formulas_have_one_source() -> None:
+    """Those on lines of their own stand in latex.json alone: for every language, the bench and what is written."""
+    named = [*MECHANISMS, "position"]
+    assert all(latex(name) for name in named)
+    assert latex("mine") == []
+    for language in LANGUAGES:
+        texts = load_texts(language, "formulas")
+        assert [key for key in texts if "{formula}" in texts[key]] == [f"formulas.{name}" for name in named]
+        assert not any("$$" in section for section in texts.values())
+        shown = formulas(language)
+        assert "{formula}" not in shown
+        assert all(f"$${line}$$" in shown for name in named for line in latex(name))
+    for written in ("README.md", "assets/weights/README.md", "benchmarks/RESULTS.md"):
+        said = (LIBRARY.parent / written).read_text(encoding="utf-8")
+        assert not re.search(r"\$\$|\\frac|\\sum|softmax_|```math", said), f"{written} has a formula of its own"
+
+
+def test_formulas_between_words_are_the_same_in_every_language() -> None:
     english, chinese = load_texts("en", "formulas"), load_texts("zh", "formulas")
     for key in english:
-        displayed = re.findall(r"\$\$(.+?)\$\$", english[key])
-        assert displayed == re.findall(r"\$\$(.+?)\$\$", chinese[key]), key
+        named = [set(re.findall(r"\$([^$]+)\$", texts[key])) for texts in (english, chinese)]
+        assert named[0] == named[1], key
 
 
 def test_details_with_the_same_features_share_a_table() -> None:

@@ -1,7 +1,8 @@
 """Every word a person reads on the page: a folder a language, a JSON file a part of the page, flat keys.
 
 ``en/explorer.json`` holds the English of the keys that start with ``explorer.``; the same for every other part. A
-folder is a language as soon as it has its own name in ``language.json``.
+folder is a language as soon as it has its own name in ``language.json``. Formulas are the same in all: their LaTeX is
+in ``latex.json``, wherever they are shown.
 """
 
 import json
@@ -25,6 +26,16 @@ def load_texts(language: str, part: str | None = None) -> dict[str, str]:
     for path in sorted((_HERE / language).glob(f"{part or '*'}.json")):
         texts.update(json.loads(path.read_text(encoding="utf-8")))
     return texts
+
+
+@cache
+def _formulas() -> dict[str, list[str]]:
+    return json.loads((_HERE / "latex.json").read_text(encoding="utf-8"))
+
+
+def latex(name: str) -> list[str]:
+    """The LaTeX of a mechanism's formula, or of "position" encodings', line by line; empty where there is none."""
+    return list(_formulas().get(name, ()))
 
 
 def text(language: str, key: str, **values: object) -> str:

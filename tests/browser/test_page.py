@@ -14,7 +14,9 @@ from PIL import Image
 
 from attn import Inspector
 from attn.measures.attention import query_metrics
-from attn.texts import text
+from attn.mechanisms import MECHANISMS
+from attn.texts import latex, text
+from attn.ui.modules import base_expression
 from tests.conftest import quiet
 
 pytestmark = pytest.mark.browser
@@ -293,3 +295,28 @@ def test_values_are_never_templates(page: Any) -> None:
     chooser.value.set_files(broken)
     page.locator(NOTICE, has_text="safetensors").first.wait_for(timeout=60_000)
     assert page.evaluate("window.hacked") is None
+
+
+def test_bench_and_reference_draw_the_same_formulas(app_url: str, open_page: Callable[..., Any]) -> None:
+    """KaTeX, in the reference, keeps the LaTeX it drew: the bench's MathML of that has the same symbols, in order."""
+    page = open_page(f"{app_url}/?place=reference&lang=en")
+    lines = [line for name in (*MECHANISMS, "position") for line in latex(name)]
+    page.wait_for_function(
+        "count => document.querySelectorAll('#attn-formulas .katex-display math').length === count", arg=len(lines)
+    )
+    base = page.evaluate(f"() => String({base_expression()})")
+    drawn = page.evaluate(
+        """async (base) => {
+            const { mathml } = await import(new URL('ui/web/latex.js', base).href);
+            const symbols = (node) => [...node.querySelectorAll('mi, mn, mo')]
+                .map((one) => one.textContent.normalize('NFKD').replace(/[\\u2061\\s\\u0304\\u0302^¯ˉ]/g, '')).join('');
+            return [...document.querySelectorAll('#attn-formulas .katex-display math')].map((katex) => {
+                const latex = katex.querySelector('annotation').textContent;
+                const ours = new DOMParser().parseFromString(mathml(latex), 'text/html');
+                return [latex, symbols(katex), symbols(ours.body)];
+            });
+        }""",
+        base,
+    )
+    assert [shown for shown, _, _ in drawn] == lines
+    assert [ours for _, _, ours in drawn] == [katex for _, katex, _ in drawn]

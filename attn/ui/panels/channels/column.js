@@ -1,11 +1,14 @@
 // A column: one mechanism from its formula to what it changed and what it costs.
+import { mathml } from '../../web/latex.js';
 import { compact, rSquared, readable } from '../../web/numbers.js';
 import { h } from '../../web/reactive.js';
 import { fitFigures, movedFigure, whereFigure, whichFigure } from './changes.js';
-import { FORMULAS } from './formulas.js';
 import { FEWEST_COLUMNS, MOST_COLUMNS } from './linked.js';
 import { answerFigure, weightsFigure } from './weights.js';
 import { b, known, shortOf, t, titleOf } from './words.js';
+
+// Letters of formulas that figures of the column show.
+const SYMBOLS = { A: 'weights', B: 'weights', g: 'weights', x: 'x', y: 'y' };
 
 /** The columns side by side, and a button for one more. */
 export function columns(panel) {
@@ -85,7 +88,7 @@ export function columnFormula({ live, model }, name, on) {
   };
   formula.addEventListener('pointerover', (event) => light(event, true));
   formula.addEventListener('pointerout', (event) => light(event, false));
-  live.when(on, () => { formula.innerHTML = FORMULAS[name()] ?? ''; });
+  live.when(on, () => { formula.innerHTML = model.mechanisms[name()].formula.map((line) => mathml(line, SYMBOLS)).join(''); });
   return h('div', {}, formula, live.live(on, () => (known(`symbols.${name()}`) ? t(`symbols.${name()}`, {
     positions: readable(rows * cols), rows, cols, channels: readable(model.facts.channels),
   }) : ''), 'p', { class: 'note' }));

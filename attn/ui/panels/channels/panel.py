@@ -24,7 +24,7 @@ from attn.measured import measured_records
 from attn.measures.channels import channel_correlation, feature_effective_rank, median_defined
 from attn.measures.components import Components, principal_components
 from attn.mechanisms import MECHANISMS
-from attn.texts import LANGUAGES
+from attn.texts import LANGUAGES, latex
 from attn.ui.component import cached_file, component_files, pack_arrays
 from attn.ui.panels.explorer.panel import encode_logits, logits_file
 
@@ -214,6 +214,7 @@ def panel_facts(view: ChannelsView) -> dict[str, Any]:
                 "kind": mechanism.kind,
                 "title": mechanism.title,
                 "paper": mechanism.paper,
+                "formula": latex(mechanism.name),
                 "relative_change": mechanism.change,
                 "specificity": list(mechanism.specificity),
                 "median_r2": median_defined(mechanism.statistics.affine_r2),

@@ -25,7 +25,7 @@ from attn.measures.shuffle import (
     with_encoding,
 )
 from attn.mechanisms.position import SinusoidalEncoding2d
-from attn.texts import load_texts, text
+from attn.texts import latex, load_texts, text
 from attn.ui.component import cached_file, component_files, pack_arrays
 
 STRENGTHS = tuple(step / 10 for step in range(21))  # × the encoding's own amplitude
@@ -227,7 +227,11 @@ def formulas(language: str) -> str:
 
     Between ``$$`` for a line of its own and ``$`` within one.
     """
-    return "\n\n".join(load_texts(language, "formulas").values())
+    sections = load_texts(language, "formulas").items()
+    return "\n\n".join(
+        section.replace("{formula}", "\n\n".join(f"$${line}$$" for line in latex(key.removeprefix("formulas."))))
+        for key, section in sections
+    )
 
 
 def filled(statement: str) -> str:
