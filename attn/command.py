@@ -34,6 +34,9 @@ OUTPUTS = (".html", *FIGURES, ".npz", ".csv")
 # Flags of one kind of use, by their names in the parsed arguments: the other kind refuses them.
 _OF_A_FILE = ("output", "weights", "seed", "file", "file_block")
 _OF_THE_PAGE = ("host", "port", "max_waiting", "mechanism", "replica", "mcp")
+# Longer than clients and balancers keep an idle connection (httpx 5 s, nginx 60 s): where both close it at the same
+# time, a request that is on its way is lost. uvicorn's own 5 s are httpx's.
+KEEP_ALIVE_S = 75
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -71,7 +74,12 @@ def launch(demo: Blocks, settings: Settings, where: argparse.Namespace) -> None:
     from attn.ui.serving import launch_options
 
     # None leaves the choice to Gradio, which reads GRADIO_SERVER_NAME and GRADIO_SERVER_PORT.
-    demo.launch(server_name=where.host, server_port=where.port, mcp_server=settings.mcp, **launch_options())
+    options = launch_options()
+    demo.launch(
+        server_name=where.host, server_port=where.port, mcp_server=settings.mcp, prevent_thread_lock=True, **options
+    )
+    demo.server.config.timeout_keep_alive = KEEP_ALIVE_S  # read at each new connection; Gradio has no option for it
+    demo.block_thread()
 
 
 def write_file(args: argparse.Namespace) -> Path:

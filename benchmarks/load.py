@@ -14,8 +14,9 @@ computed here beforehand. "Refused" are requests told that the page is busy; the
 and comes again.
 
 ``--inspections N``: eight clients call `/inspect` N times in all on one photograph; every answer's file is fetched and
-opened, and compared with the first. ``--heavy``: how long a visitor with small questions waits beside so many clients
-that each inspect photographs of their own at 1,024 px without end, and what memory stays afterwards.
+opened, and compared with the first. Connections that end before an answer begins are counted apart from broken answers.
+``--heavy``: how long a visitor with small questions waits beside so many clients that each inspect photographs of
+their own at 1,024 px without end, and what memory stays afterwards.
 
 Prints Markdown tables. Linux only (memory is read from /proc).
 """
@@ -32,6 +33,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,9 @@ ROOT = Path(__file__).parent.parent
 SIDE = 320
 SIZE = (320, 240)
 KEPT = 24  # more pictures than the server keeps
+# A connection that was closed before an answer began, as by a server that gives up an idle one while a client uses it
+# again: whoever asks once more gets it. What was cut short or is another answer is counted apart.
+UNANSWERED = "unanswered"
 
 
 def drawn(number: int) -> Image.Image:
@@ -209,28 +214,40 @@ async def inspections(server: Server, total: int, side: int) -> Tally:
     """``total`` equal calls of `/inspect` from eight clients, each answer's file fetched and opened."""
     tally, left, first = Tally(), iter(range(total)), list[bytes]()
 
-    async def one(client: httpx.AsyncClient, image: dict[str, Any]) -> None:
+    async def one(client: httpx.AsyncClient, image: dict[str, Any]) -> bytes:
         data = [image, "bundled", "layer3", side, "similarity", True, 0, None, "coarse", ""]
-        start = time.perf_counter()
-        try:
-            answer = await answer_of(client, server.url, "inspect", data)
-            file = await client.get(f"{server.url}/gradio_api/file={answer[1]['path']}")
-            file.raise_for_status()
-            with np.load(io.BytesIO(file.content)) as arrays:  # raises where it was cut short
-                content = b"".join(np.asarray(arrays[name]).tobytes() for name in sorted(arrays.files))
-        except Exception as error:  # whatever it is, it is counted
-            tally.counts[f"error: {type(error).__name__} {str(error)[:60]}"] += 1
-            return
-        tally.seconds.append(time.perf_counter() - start)
-        if not first:
-            first.append(content)
-        tally.counts["right" if content == first[0] else "WRONG"] += 1
+        answer = await answer_of(client, server.url, "inspect", data)
+        file = await client.get(f"{server.url}/gradio_api/file={answer[1]['path']}")
+        file.raise_for_status()
+        with np.load(io.BytesIO(file.content)) as arrays:  # raises where it was cut short
+            return b"".join(np.asarray(arrays[name]).tobytes() for name in sorted(arrays.files))
 
     async def client() -> None:
-        async with httpx.AsyncClient(timeout=120) as session:
+        begun = False  # whether the answer to the last request has
+
+        async def asked(_: httpx.Request) -> None:
+            nonlocal begun
+            begun = False
+
+        async def answered(_: httpx.Response) -> None:
+            nonlocal begun
+            begun = True
+
+        hooks: dict[str, list[Callable[..., Any]]] = {"request": [asked], "response": [answered]}
+        async with httpx.AsyncClient(timeout=120, event_hooks=hooks) as session:
             image = await upload(session, server.url, drawn(0), "equal.png")
             for number in left:
-                await one(session, image)
+                start = time.perf_counter()
+                try:
+                    content = await one(session, image)
+                except Exception as error:  # whatever it is, it is counted
+                    unanswered = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError) and not begun
+                    kind = UNANSWERED if unanswered else f"error: {type(error).__name__} {str(error)[:60]}"
+                    tally.counts[kind] += 1
+                    continue
+                tally.seconds.append(time.perf_counter() - start)
+                first[:] = first or [content]
+                tally.counts["right" if content == first[0] else "WRONG"] += 1
                 if number % 500 == 499:
                     print(f"{number + 1}: {dict(tally.counts)}", file=sys.stderr, flush=True)
 
@@ -290,9 +307,10 @@ def table_of_inspections(server: Server, total: int, side: int) -> None:
     start = time.monotonic()
     tally = asyncio.run(inspections(server, total, side))
     right, took = tally.counts.pop("right", 0), time.monotonic() - start
+    unanswered = tally.counts.pop(UNANSWERED, 0)
     broken = "; ".join(f"{count} {name}" for name, count in tally.counts.items()) or "none"
     print(f"{total} equal inspections at {side} px by 8 clients in {took:.0f} s, {right} whole and equal.")
-    print(f"Broken: {broken}.")
+    print(f"Wrong, cut short or refused: {broken}. Connections closed before an answer began: {unanswered}.")
     print(f"p50 {statistics.median(tally.seconds):.2f} s, load {os.getloadavg()[0]:.1f}.")
 
 

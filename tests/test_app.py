@@ -1,6 +1,8 @@
 """The app as a process, used by a real client."""
 
+import http.client
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +73,18 @@ def test_a_program_may_name_any_stage(client: Client) -> None:
     stages = client.view_api(return_format="dict")["named_endpoints"]["/query"]["parameters"]
     (stage,) = (each for each in stages if each["parameter_name"] == "stage")
     assert stage["type"]["enum"] == ["stem", "layer1", "layer2", "layer3", "layer4"]
+
+
+def test_the_server_keeps_an_idle_connection_longer_than_its_clients(app_url: str) -> None:
+    """httpx gives one up after five seconds; a server that does so too loses what is on its way just then."""
+    connection = http.client.HTTPConnection(app_url.removeprefix("http://"), timeout=120)
+    for pause in (0, 6.5):
+        time.sleep(pause)
+        connection.request("GET", "/gradio_api/app_id")
+        with connection.getresponse() as answer:
+            assert "app_id" in json.load(answer)
+            assert not answer.will_close
+    connection.close()
 
 
 @pytest.mark.parametrize(
