@@ -9,20 +9,24 @@ the host; a notebook or a file without Gradio gives another.
 
 import json
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from gradio.data_classes import FileData
 
+from attn.errors import PlainError
 from attn.figures.packing import pack_arrays
 from attn.texts import LANGUAGES
 from attn.ui.modules import base_expression, imports
 from attn.ui.storage import store
 
-__all__ = ["cached_file", "component_files", "pack_arrays"]
+__all__ = ["cached_file", "component_files", "pack_arrays", "refusal"]
 
 HERE = Path(__file__).parent
 FIRST = ("head", "page", "explorer", "lane")  # on the first screen; the others' modules wait for the first map
 LONGEST_WAIT_MS = 30_000  # should nothing be heard of it
+_refusals = count()
 
 
 def component_files(name: str, events: Sequence[str] = ()) -> dict[str, str]:
@@ -79,3 +83,11 @@ turn.then(() => {{
 def cached_file(data: bytes, name: str, cache: str, mime_type: str) -> FileData:
     """``data`` as a file the browser can fetch; the same bytes give the same address."""
     return FileData(path=store(data, name, cache), orig_name=name, mime_type=mime_type)
+
+
+def refusal(error: PlainError) -> dict[str, Any]:
+    """What a panel gets for what cannot be shown: "error", language → sentence.
+
+    "number" is another each time: a browser is not told of a value that equals the last one.
+    """
+    return {"error": {language: error.sentence(language) for language in LANGUAGES}, "number": next(_refusals)}

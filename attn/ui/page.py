@@ -38,7 +38,7 @@ from attn.ui.panels.channels.panel import Channels
 from attn.ui.panels.explorer.panel import Explorer, ExplorerNotice, ExplorerView
 from attn.ui.panels.head.panel import Head
 from attn.ui.panels.lab.panel import Lab, LabView
-from attn.ui.panels.lane.panel import ChannelLane
+from attn.ui.panels.lane.panel import ChannelLane, LaneRefused
 from attn.ui.panels.own_gates.panel import OwnGates, OwnGatesView
 from attn.ui.panels.page.panel import Bridge
 from attn.ui.panels.pair.panel import Pair, PairRefused
@@ -240,11 +240,15 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         # The map first: the lane waits until the browser has drawn it; the bench is filled when somebody goes there.
         hidden: dict[str, Any] = {"show_progress": "hidden", **private}
         latest: dict[str, Any] = {"trigger_mode": "always_last", **hidden}
-        shown = explorer.shown(events.on_controls(show_lane, 1), state, [lane, banner], **latest)
+        weighed = [
+            event(events.on_controls(show_lane, 1, refused=LaneRefused), state, [lane, banner], **latest)
+            for event in (explorer.shown, lane.again)
+        ]
         # Anew with the language: a session's answers come in the order of its questions.
         for changed in (explorer.shown, language.change):
             changed(events.on_controls(show_shapes, 1), state, [shapes, banner], **latest)
-        shown.success(events.on_controls(show_story, 2), state, [transposition, story, banner], **hidden)
+        for done in weighed:
+            done.success(events.on_controls(show_story, 2), state, [transposition, story, banner], **hidden)
         explorer.shown(_formulas, language, formulas, **quick)
         explorer.shown(events.on_controls(show_blocks, 1), state, [blocks, banner], **latest)
         pair.ask(events.on_request(show_pair, 1, refused=PairRefused), state, [pair, banner], **latest)

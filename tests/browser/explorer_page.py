@@ -1,4 +1,4 @@
-"""A page with two explorers, started as a process by test_explorer_browser.py."""
+"""A page with two explorers and a lane, started as a process by test_explorer_browser.py."""
 
 import json
 from typing import Any
@@ -6,8 +6,10 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from attn.ui.controls import ControlError
 from attn.ui.modules import module_routes
 from attn.ui.panels.explorer.panel import Explorer, ExplorerNotice, ExplorerView
+from attn.ui.panels.lane.panel import ChannelLane, LaneRefused
 
 GRID = (12, 16)
 STRIDE = 16
@@ -42,7 +44,10 @@ def build() -> gr.Blocks:
         Explorer(make_view(GRID, 128, seed=5, weights={"source": "random", "seed": 7}), elem_id="second")
         for name, value in VALUES.items():
             gr.Button(name, elem_id=f"set-{name}").click(lambda value=value: value, None, first)
+        lane, refusal = ChannelLane(elem_id="lane"), LaneRefused(ControlError("page.error.no_image"))
+        gr.Button("refuse", elem_id="refuse").click(lambda: refusal, None, lane)
         told = gr.Textbox(elem_id="told")
+        lane.again(lambda: "again", None, told)
 
         def tell(event: gr.EventData) -> str:
             return json.dumps(event._data)

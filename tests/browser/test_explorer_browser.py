@@ -16,6 +16,7 @@ from attn.measures.attention import (
     perplexity,
     uniform_attention_distance,
 )
+from attn.texts import text
 from attn.ui.panels.explorer.panel import ExplorerView
 from tests.conftest import quiet
 
@@ -385,3 +386,25 @@ def test_no_serious_accessibility_issue(url: str, open_page: Callable[..., Any],
     page.click("#first [data-compare='0']")
     found = axe.Axe().run(page, context=".attn-explorer").response["violations"]
     assert [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")] == []
+
+
+def test_a_refused_lane_says_why_until_the_next_map(page: Any) -> None:
+    notice, again = page.locator(".lane-notice"), page.locator(".lane-again")
+    said = {
+        name: text("en", key) for name, key in (("waiting", "window.lane.waiting"), ("refused", "page.error.no_image"))
+    }
+    notice.get_by_text(said["waiting"]).wait_for()
+    for name in ("28", "40"):  # refused twice in the same words
+        page.click("#refuse")
+        notice.get_by_text(said["refused"]).wait_for()
+        assert again.is_visible()
+        page.click(f"#set-{name}")
+        notice.get_by_text(said["waiting"]).wait_for()
+        assert not again.is_visible()
+    page.click("#refuse")
+    again.click()
+    notice.get_by_text(said["waiting"]).wait_for()
+    page.wait_for_function("document.querySelector('#told textarea').value === 'again'")
+    page.click("#refuse")
+    page.evaluate("window.attn.setLang('zh')")
+    notice.get_by_text(text("zh", "page.error.no_image")).wait_for()

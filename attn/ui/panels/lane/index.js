@@ -9,7 +9,7 @@ import { lightOf, lightRamp, litPhotograph, paintLight, smoothGrid } from '../..
 import { readable } from '../../web/numbers.js';
 import { decodeRow } from '../../web/rows.js';
 import { emit, latest, newSource, on, onSpoken } from '../../web/services.js';
-import { fillTexts, loadTexts, t } from '../../web/texts.js';
+import { fillTexts, language, loadTexts, t } from '../../web/texts.js';
 import { onLooks } from '../../web/theme.js';
 import { asked, onAsked, remember } from '../../web/address.js';
 import { nameOf, sentenceOf, ticksOf, weighed } from './weights.js';
@@ -27,6 +27,7 @@ export async function mount(element, host) {
   const stage = find('.lane-stage');
   const select = find('.lane-mechanism');
   let data = null; // {arrays, facts, image}
+  let refusal = null; // why what belongs to the map beside is not here: language → sentence
   let chosen = null; // a mechanism's facts
   let now = null; // what it weighs with: see weighed()
   let channel = null; // chosen: its row of a channel map, or the one shown large
@@ -167,7 +168,9 @@ export async function mount(element, host) {
   function write() {
     const error = root.dataset.state === 'error';
     root.toggleAttribute('data-waiting', waiting());
-    find('.lane-notice').textContent = error ? t('channels.error') : waiting() ? t('window.lane.waiting') : '';
+    find('.lane-notice').textContent = error ? t('channels.error')
+      : !waiting() ? '' : refusal ? refusal[language()] : t('window.lane.waiting');
+    find('.lane-again').hidden = !(refusal && waiting());
     if (waiting()) {
       for (const name of ['.lane-kind', '.lane-weights', '.lane-sentence']) find(name).textContent = '';
       find('.attn-pane-badge').dataset.source = '';
@@ -309,6 +312,11 @@ export async function mount(element, host) {
   });
   select.addEventListener('change', () => setMechanism(select.value));
   find('.lane-all').addEventListener('click', showAll);
+  find('.lane-again').addEventListener('click', () => {
+    refused(null);
+    canvas.focus({ preventScroll: true });
+    host.trigger('again');
+  });
 
   // --- language, others, loading --------------------------------------------------------------------------------------
 
@@ -319,7 +327,12 @@ export async function mount(element, host) {
     refresh();
   }
 
-  on(root, 'attn:map', refresh);
+  function refused(why) {
+    refusal = why;
+    refresh();
+  }
+
+  on(root, 'attn:map', () => refused(null));
   on(root, 'attn:query', (query) => { if (query.source !== source && data) schedule(); });
   on(root, 'attn:mechanism', ({ source: who, name }) => {
     if (who === source || !data) return;
@@ -351,7 +364,10 @@ export async function mount(element, host) {
   let loads = 0;
   async function load(value) {
     const run = ++loads;
-    if (!value?.arrays) return;
+    if (!value?.arrays) {
+      if (value?.facts?.error) refused(value.facts.error);
+      return;
+    }
     try {
       const [arrays, image] = await Promise.all([fetchArrays(value.arrays.url), fetchImage(value.image.url)]);
       if (run !== loads) return;

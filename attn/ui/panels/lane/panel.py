@@ -6,6 +6,7 @@ travel once a photograph: choosing a mechanism or a channel asks nothing of the 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -13,30 +14,47 @@ import gradio as gr
 from gradio.data_classes import FileData, GradioModel
 from PIL import Image
 
+from attn.errors import PlainError
 from attn.figures.lane import LaneView, lane_arrays, lane_facts
-from attn.ui.component import cached_file, component_files, pack_arrays
+from attn.ui.component import cached_file, component_files, pack_arrays, refusal
+
+
+@dataclass(frozen=True, eq=False)
+class LaneRefused:
+    """What belongs to the map cannot be shown; the lane says why."""
+
+    error: PlainError
 
 
 class LaneData(GradioModel):
-    """What the browser receives: the photograph, the packed arrays and the plain numbers."""
+    """What the browser receives: the photograph, the packed arrays and the plain numbers.
 
-    image: FileData
-    arrays: FileData
+    Without files ``facts`` is a `refusal`.
+    """
+
+    image: FileData | None = None
+    arrays: FileData | None = None
     facts: dict[str, Any]
 
 
 class ChannelLane(gr.HTML):
-    """The lane as a component without a build step; its value is a `LaneView`, or None while there is nothing."""
+    """The lane as a component without a build step; its value is a `LaneView`, or None while there is nothing;
+    a `LaneRefused` says why it stays so.
+
+    `.again()` is for what was refused, asked for once more.
+    """
 
     data_model = LaneData
 
-    def __init__(self, value: LaneView | None = None, **arguments: Any) -> None:
-        super().__init__(value, apply_default_css=False, **component_files("lane"), **arguments)
+    def __init__(self, value: LaneView | LaneRefused | None = None, **arguments: Any) -> None:
+        super().__init__(value, apply_default_css=False, **component_files("lane", ["again"]), **arguments)
 
-    def postprocess(self, value: LaneView | None) -> LaneData | None:
+    def postprocess(self, value: LaneView | LaneRefused | None) -> LaneData | None:
         """The view as a file in Gradio's cache and what stands beside it."""
         if value is None:
             return None
+        if isinstance(value, LaneRefused):
+            return LaneData(facts=refusal(value.error))
         data = pack_arrays(lane_arrays(value))
         photograph = BytesIO()
         Image.fromarray(value.image).save(photograph, "JPEG", quality=92)  # the same file as the explorer's

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from attn.errors import PlainError
 from attn.stems.own_gates import GATED_NETWORKS, OwnGate
-from attn.texts import LANGUAGES
-from attn.ui.component import cached_file, component_files, pack_arrays
+from attn.ui.component import cached_file, component_files, pack_arrays, refusal
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +57,7 @@ class OwnGates(gr.HTML):
         if value is None:
             return None
         if value.error is not None:
-            said = {language: value.error.sentence(language) for language in LANGUAGES}
-            return OwnGatesData(facts={"network": value.network, "error": said, "key": value.key})
+            return OwnGatesData(facts={"network": value.network, **refusal(value.error), "key": value.key})
         arrays: dict[str, NDArray[Any]] = {str(block.depth): block.gates for block in value.blocks}
         arrays |= {f"ours_{name}": gates.astype(np.float32) for name, gates in value.ours.items()}
         return OwnGatesData(

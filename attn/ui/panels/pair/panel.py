@@ -14,8 +14,7 @@ from PIL import Image
 
 from attn.errors import PlainError
 from attn.inspector import Encoding
-from attn.texts import LANGUAGES
-from attn.ui.component import cached_file, component_files, pack_arrays
+from attn.ui.component import cached_file, component_files, pack_arrays, refusal
 
 STEPS = 32767  # of int16, to the largest magnitude of a row
 
@@ -46,7 +45,7 @@ class PairRefused:
 class PairData(GradioModel):
     """What the browser receives: both photographs, queries and keys, and what is said of them.
 
-    Without files ``facts`` has the "error", language → sentence.
+    Without files ``facts`` is a `refusal`.
     """
 
     first: FileData | None = None
@@ -72,7 +71,7 @@ class Pair(gr.HTML):
         if value is None:
             return None
         if isinstance(value, PairRefused):
-            return PairData(facts={"error": {language: value.error.sentence(language) for language in LANGUAGES}})
+            return PairData(facts=refusal(value.error))
         cache = self.GRADIO_CACHE
         data = pack_arrays(pair_arrays(value.first, value.second), level=0)
         return PairData(
