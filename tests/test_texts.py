@@ -7,22 +7,26 @@ import re
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 import torchvision
 
 import attn.ui
 from attn import Inspector, images
 from attn.checkpoints import has_trained
+from attn.figures.export import MAX_PINS
 from attn.measured import measured_rows, measured_stages, position_gain
+from attn.measures.components import PERCENTILES
 from attn.mechanisms import MECHANISMS
 from attn.mechanisms.position import SinusoidalEncoding2d
 from attn.sentence import DIMENSIONS, SELF_LOGIT
-from attn.stems import BUNDLED_STAGES, DETAILS
+from attn.stems import BUNDLED_STAGES, DETAILS, ResNetStem
 from attn.stems.own_gates import GATED_NETWORKS
 from attn.texts import LANGUAGES, latex, load_texts, text
 from attn.ui.examples import EXAMPLES, OPENING
 from attn.ui.gate import MOST, MOST_WEIGHTS
-from attn.ui.panels.lab.panel import formulas, statements
+from attn.ui.panels.lab.panel import STATEMENTS, formulas, statements
 from attn.ui.wording import SECTIONS, contents, figures_table, glossary, labels, shapes_table
 from tests.corpus import png
 
@@ -144,6 +148,48 @@ def test_sentences_about_the_figures_hold() -> None:
         assert str(measured_stages()[stage]["longest_side"]) in figures_table("en")
 
 
+def constant(module: str, name: str) -> int:
+    """A whole number that a module of the page names."""
+    found = re.search(rf"\bconst {name} = (\d+);", (LIBRARY / module).read_text(encoding="utf-8"))
+    assert found
+    return int(found[1])
+
+
+def spelled(number: int, language: str) -> str:
+    """A whole number to ten, in words."""
+    words = {"en": "one two three four five six seven eight nine ten", "zh": "一 二 三 四 五 六 七 八 九 十"}
+    return words[language].split()[number - 1]
+
+
+def test_one_number_has_one_value_wherever_the_page_names_it() -> None:
+    high = constant("ui/web/colourise.js", "FIXED_HIGH")
+    assert constant("ui/panels/explorer/strip.js", "HIGH") == high
+    assert constant("ui/panels/lane/weights.js", "OF_UNIFORM") == high
+    assert constant("ui/panels/story/picture.js", "HIGH") == high
+    assert constant("ui/web/view.js", "MAX_PINS") == MAX_PINS == constant("ui/panels/pair/index.js", "MOST_PINS")
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_costs_grow_as_the_table_says(name: str) -> None:
+    """The terms of `channels.growth`, each times a number of its own, make up the multiply-adds at any size."""
+    said = {text(language, f"channels.growth.{name}") for language in LANGUAGES}
+    assert len(said) == 1
+    written = [term.partition("/") for term in said.pop().split(" + ")]
+    terms = [factors.split("·") for factors, _, _ in written]
+    sizes = [(n, c) for n in (256, 1024, 4096) for c in (256, 512, 1024)]
+    degree = {"N": (1, 0), "C": (0, 1), "N²": (2, 0), "C²": (0, 2)}
+    powers = [np.sum([degree[factor] for factor in term], axis=0) for term in terms]
+    parts = np.array([[float(n) ** p * float(c) ** q for p, q in powers] for n, c in sizes])
+    with torch.device("meta"):
+        counted = np.array([MECHANISMS[name].build(c).multiply_adds(1, n) for n, c in sizes], dtype=float)
+    scaled = parts / counted[:, None]
+    factors, *_ = np.linalg.lstsq(scaled, np.ones(len(sizes)), rcond=None)
+    assert factors.min() > 0
+    for factor, (_, _, divisor) in zip(factors, written, strict=True):
+        assert not divisor or factor == pytest.approx(factors[0] / int(divisor), rel=0.05)
+    np.testing.assert_allclose(scaled @ factors, 1, atol=0.02)
+
+
 def test_typed_numbers_are_those_of_the_code() -> None:
     for language in LANGUAGES:
         say = load_texts(language).__getitem__
@@ -161,6 +207,22 @@ def test_typed_numbers_are_those_of_the_code() -> None:
         assert all(stage in say("page.weights.info") for stage in trained)
         assert len(re.findall(r"layer\d", say("page.weights.info"))) == len(trained)
         assert MOST_WEIGHTS == 3 * MOST  # "three times that"
+        high = constant("ui/web/colourise.js", "FIXED_HIGH")
+        assert re.search(f"[^0-9]0 (to|到) {high}$", say("explorer.scale.uniform"))
+        assert say("explorer.help.digits.key").split()[::2] == ["1", str(MAX_PINS)]
+        assert spelled(MAX_PINS, language) in say("explorer.pins.hint").lower()
+        assert spelled(constant("ui/panels/explorer/gestures.js", "JUMP"), language) in say("explorer.help.shift.does")
+        assert all(
+            re.search(rf"(?<!\d){percentile:.0f}(?!\d)", say("bench.colours.note")) for percentile in PERCENTILES
+        )
+        depths = (UI / "panels/own_gates/depths.js").read_text(encoding="utf-8")
+        assert re.findall(r"gate [<>] (0\.\d)", depths) == re.findall(r"0\.\d", say("bench.own.tip"))
+        for network in GATED_NETWORKS:
+            shown = torchvision.models.get_model_weights(network)["IMAGENET1K_V1"].transforms()
+            assert str(shown.crop_size[0]) in say("bench.own.note")
+        coarse, fine = (ResNetStem(stage="layer3", detail=detail).stride_px for detail in DETAILS[:2])
+        assert spelled((coarse // fine) ** 2, language) in say("page.detail.info")
+        assert spelled(len(STATEMENTS), language) in say("story.lead")
         encoded = Inspector().encode(EXAMPLES[OPENING])  # what the link's picture shows
         assert str(encoded.keys.shape[1]) in say("page.preview.picture")
 
