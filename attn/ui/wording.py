@@ -151,16 +151,20 @@ def figures_table(language: str) -> str:
         lines = [where, "", f"| {head} |", "| --- | --- | ---: | ---: |"]
         for row in first["rows"]:
             what = text(language, f"page.figures.row.{row['mechanism']}")
-            score = f"**{row['auc']:.3f}** ({row['low']:.3f}–{row['high']:.3f})"
-            lines.append(f"| {what} | {score} | {_count(row['parameters'])} | {_count(row['multiply_adds'])} |")
+            auc, low, high = (f"{row[name]:.3f}" for name in ("auc", "low", "high"))
+            score = text(language, "page.figures.score", auc=auc, low=low, high=high)
+            counts = (_count(row[name], language) for name in ("parameters", "multiply_adds"))
+            lines.append(f"| {' | '.join((what, score, *counts))} |")
         tables.append("\n".join(lines))
     return "\n\n".join(tables) if records else text(language, "page.figures.missing")
 
 
-def _count(number: int | None) -> str:
+def _count(number: int | None, language: str) -> str:
+    """A count in short: 880 M, in Chinese 8.8亿."""
     if number is None:
         return "–"
-    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if number >= size:
-            return f"{number / size:.3g} {unit}"
+    for unit in reversed(text(language, "language.units").split("|")):
+        name, power = unit.split(":")
+        if number >= 10 ** int(power):
+            return f"{float(f'{number / 10 ** int(power):.3g}'):g}{name}"
     return str(number)

@@ -1,7 +1,7 @@
 // Texts arrive in the language in use, once.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { addTexts, language, loadTexts, offerLanguages, onLanguage, setLanguage, t } from '../../attn/ui/web/texts.js';
+import { addTexts, language, listed, loadTexts, offerLanguages, onLanguage, sentences, setLanguage, t } from '../../attn/ui/web/texts.js';
 
 test('a part is fetched once and in one language, another language when it is chosen', async (context) => {
   const asked = [];
@@ -33,4 +33,12 @@ test('texts that came with the page are not fetched', async (context) => {
   await loadTexts('bench');
   assert.equal(t('bench.title'), 'Bench');
   assert.equal(t('A sentence.'), 'A sentence.');
+});
+
+test('sentences and lists are joined as the language does', () => {
+  assert.equal(sentences('One.', '', false, 'Two.'), 'One. Two.');
+  assert.equal(sentences('一。', '二。', 'Three.'), '一。二。Three.');
+  assert.equal(sentences(), '');
+  addTexts({ en: { 'language.list': ', ' } });
+  assert.equal(listed(['a', 'b']), 'a, b');
 });

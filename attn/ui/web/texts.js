@@ -76,6 +76,13 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
+/** Sentences one after the other: with a space between, but none after a full-width stop. Empty ones are left out. */
+export const sentences = (...said) => said.filter(Boolean)
+  .reduce((before, next) => (/[。！？：；]$/.test(before) ? before + next : `${before} ${next}`), '').trim();
+
+/** Several things in a row, as the language lists them. */
+export const listed = (things) => things.join(t('language.list'));
+
 /** Fills data-t (text) and data-t-label (aria-label) in a constant template, and says its language. */
 export function fillTexts(root) {
   for (const node of root.querySelectorAll('[data-t]')) node.replaceChildren(...rich(t(node.dataset.t)));

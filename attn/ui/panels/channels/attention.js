@@ -6,6 +6,7 @@ import { percent, readable } from '../../web/numbers.js';
 import { picture } from '../../web/picture.js';
 import { decodeRows } from '../../web/rows.js';
 import { scaled } from '../../web/statistics.js';
+import { sentences } from '../../web/texts.js';
 import { cellText, t } from './words.js';
 
 const SCALE = { table: 'viridis', low: 0.01, high: 100, log: true, unit: '×' };
@@ -38,8 +39,9 @@ export function attentionMatrix(panel, name, on) {
   }), {
     on: ['query', ...on], bar: true, shows: 'weights',
     title: () => t('attention', { positions: readable(positions) }),
-    caption: () => t('attention.note', { at: cellText(panel.state.query) })
-      + (block() > 1 ? ` ${t('channel_map.pooled')}` : ''),
+    caption: () => sentences(
+      t('attention.note', { at: cellText(panel.state.query) }), block() > 1 && t('channel_map.pooled'),
+    ),
   });
 }
 

@@ -3,7 +3,7 @@ import { framed } from '../../web/frame.js';
 import { compact, fixed, rSquared, readable } from '../../web/numbers.js';
 import { h } from '../../web/reactive.js';
 import { rich } from '../../web/rich.js';
-import { t as text } from '../../web/texts.js';
+import { listed, sentences, t as text } from '../../web/texts.js';
 import { forestFigure, forestHeight, settledBy } from './forest.js';
 import { b, shortOf, t, titleOf } from './words.js';
 
@@ -81,13 +81,13 @@ export function buys(panel) {
     if (!record().paired.length) return b('paired.none');
     const { better, worse, open } = settledBy(record().paired);
     const of = (name) => (record().weights === 'tuned' ? b('paired.of', { name, weights: t('source.tuned') }) : name);
-    const names = (list) => list.map((mechanism) => of(rowName({ mechanism }))).join(text('language.list'));
+    const names = (list) => listed(list.map((mechanism) => of(rowName({ mechanism }))));
     const name = reference();
-    return [
+    return sentences(
       better.length && b('paired.better', { name, names: names(better) }),
       worse.length && b('paired.worse', { name, names: names(worse) }),
       open.length && b('paired.open', { name, names: names(open) }),
-    ].filter(Boolean).join(' ');
+    );
   }
 
   return h('section', { class: 'buys' }, h('h2', {}, b('buys')),

@@ -5,7 +5,7 @@ import { matrixFigure } from '../../web/grid.js';
 import { percent, readable } from '../../web/numbers.js';
 import { picture } from '../../web/picture.js';
 import { decodeRows } from '../../web/rows.js';
-import { t as text } from '../../web/texts.js';
+import { sentences, t as text } from '../../web/texts.js';
 import { t } from './words.js';
 
 const SCALE = { table: 'viridis', low: 0.01, high: 100, log: true, unit: '×' };
@@ -31,7 +31,7 @@ export function channelMapFigure(panel, name, on) {
   }), {
     on: ['channel', ...on], bar: true, shows: 'weights',
     title: () => t('channel_map', { channels: readable(channels) }),
-    caption: () => noteOf(model, name(), state.channel) + (block() > 1 ? ` ${t('channel_map.pooled')}` : ''),
+    caption: () => sentences(noteOf(model, name(), state.channel), block() > 1 && t('channel_map.pooled')),
   });
 }
 

@@ -5,6 +5,7 @@ import { matrixFigure } from '../../web/grid.js';
 import { fixed, readable } from '../../web/numbers.js';
 import { picture } from '../../web/picture.js';
 import { h } from '../../web/reactive.js';
+import { listed } from '../../web/texts.js';
 import { shortOf, t } from './words.js';
 
 const SCALE = { table: 'diverging', low: -1, high: 1 };
@@ -52,7 +53,7 @@ export function correlations(panel) {
   const shown = () => [...new Set(state.columns)].map((name) => model.mechanisms[name]);
   const said = (gates) => {
     const names = shown().filter(({ name }) => Boolean(model.gates(name)) === gates).map(shortOf);
-    return names.length ? t(gates ? 'correlation.gate' : 'correlation.mixed', { name: names.join(', ') }) : '';
+    return names.length ? t(gates ? 'correlation.gate' : 'correlation.mixed', { name: listed(names) }) : '';
   };
   return h('section', {}, h('h2', {}, t('correlation')), h('p', {}, t('correlation.note')),
     h('div', { class: 'strip-of' },

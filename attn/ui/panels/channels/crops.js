@@ -38,5 +38,5 @@ export function crops(panel) {
       : [h('li', { class: 'note' }, t('crops.none'))]));
   });
   return h('figure', { class: 'crops' }, h('figcaption', {}, h('span', { class: 'title' }, t('crops'))), list,
-    h('p', { class: 'note' }, t('crops.note')));
+    h('p', { class: 'note' }, t('crops.note', { cells: CELLS })));
 }

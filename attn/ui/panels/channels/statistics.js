@@ -3,6 +3,7 @@ import { framed } from '../../web/frame.js';
 import { dotsFigure } from '../../web/plots.js';
 import { h } from '../../web/reactive.js';
 import { extent } from '../../web/statistics.js';
+import { listed } from '../../web/texts.js';
 import { STATISTICS } from './choices.js';
 import { statisticText, t } from './words.js';
 
@@ -23,7 +24,7 @@ export function statisticsFigure(panel) {
       const [low, high] = range();
       return [{ from: [low, low], to: [high, high], dash: [4, 4] }];
     },
-    x: () => `${t(`column.${state.statistic}`)}, ${t('before')}`, y: () => t('after'),
+    x: () => listed([t(`column.${state.statistic}`), t('before')]), y: () => t('after'),
     describe,
     pick: (channel) => panel.setChannel(channel),
   }), {

@@ -3,7 +3,7 @@ import { compass } from '../../web/cell.js';
 import { fixed, percent, readable, signed } from '../../web/numbers.js';
 import { rich } from '../../web/rich.js';
 import { cosine, jensenShannon, movedShare, summarise, summariseEven } from '../../web/statistics.js';
-import { t } from '../../web/texts.js';
+import { sentences, t } from '../../web/texts.js';
 
 export const SHARE = 0.6; // of the mass, in the read-outs, unless the slider says otherwise
 const FLAT = 0.98; // entropy above which attention lies nowhere in particular
@@ -11,7 +11,7 @@ const FLAT = 0.98; // entropy above which attention lies nowhere in particular
 const FORMATS = {
   perplexity: (v) => t('explorer.positions', { n: fixed(v, v < 9.95 ? 1 : 0) }),
   area: (v) => percent(v, 1),
-  distance: (v) => `${fixed(v, 1)} px`,
+  distance: (v) => t('explorer.px', { value: fixed(v, 1) }),
   entropy: (v) => fixed(v, 3),
   peak: (v) => `× ${fixed(v, v < 10 ? 2 : 1)}`,
   own: (v) => percent(v, 0),
@@ -70,7 +70,7 @@ export function overlapOf(map, { view, comparing }) {
 export function plainSentenceOf({ perplexity }, { data, overlap }) {
   const here = t('window.say.row', { count: fixed(perplexity, perplexity < 9.95 ? 1 : 0), n: readable(data.source.n) });
   // Its room is kept from the start.
-  return `${here} ${t('window.say.overlap', { share: overlap === null ? '…' : percent(overlap, 0) })}`;
+  return sentences(here, t('window.say.overlap', { share: overlap === null ? '…' : percent(overlap, 0) }));
 }
 
 /** What is seen, in a sentence. */

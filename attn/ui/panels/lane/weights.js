@@ -2,7 +2,7 @@
 import { fixed, readable } from '../../web/numbers.js';
 import { decodeRow } from '../../web/rows.js';
 import { entropy } from '../../web/statistics.js';
-import { t } from '../../web/texts.js';
+import { sentences, t } from '../../web/texts.js';
 import { heaviestFirst } from './wall.js';
 
 const OF_UNIFORM = 5; // the fixed scale of maps: as the AttnBlock's
@@ -77,7 +77,7 @@ export function sentenceOf(kind, now, one, drawn) {
   const said = [t(`window.say.${kind}`, values)];
   if (one !== null) said.push(now.describe(one));
   else if (drawn < count) said.push(t('window.say.drawn', { drawn: readable(drawn), count: readable(count) }));
-  return said.join(' ');
+  return sentences(...said);
 }
 
 function nearest(rows, channel) {

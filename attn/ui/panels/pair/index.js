@@ -13,7 +13,7 @@ import { h, reactive } from '../../web/reactive.js';
 import { rich } from '../../web/rich.js';
 import { latest, on, onSpoken } from '../../web/services.js';
 import { entropy, scaled } from '../../web/statistics.js';
-import { language, loadTexts, t as text } from '../../web/texts.js';
+import { language, loadTexts, sentences, t as text } from '../../web/texts.js';
 import { onLooks } from '../../web/theme.js';
 import { pairModel, togglePin } from './model.js';
 
@@ -198,7 +198,7 @@ export async function mount(element, host) {
               about: readable(Math.round(Math.exp(entropy(within)))), positions: readable(weights.length),
             });
             if (state.over === 'second') return said;
-            return `${said} ${t('share', { share: percent(share), even: percent(model.counts[1] / positions()) })}`;
+            return sentences(said, t('share', { share: percent(share), even: percent(model.counts[1] / positions()) }));
           },
         })),
       matches(first, second),

@@ -98,7 +98,9 @@ export function drawWords(ctx, text, x, y, colours, { width, bold = false, align
   ctx.fillStyle = quiet ? colours.quiet : colours.text;
   ctx.textAlign = align;
   ctx.textBaseline = 'top';
-  ctx.fillText(text, x, y, width);
+  // Chinese letters rise over the first font's own top: all equally far, so that words beside each other are level.
+  const above = ctx.measureText(/\p{Script=Han}/u.test(text) ? '国' : text).actualBoundingBoxAscent;
+  ctx.fillText(text, x, y + Math.max(0, Math.ceil(above ?? 0)), width);
   ctx.restore();
 }
 

@@ -4,6 +4,7 @@ import { CHANNELS, drawBars, drawCover, drawPosition, drawWords } from './pictur
 import { cellAt, fitted, frameOf } from './places.js';
 
 const STRIP_PX = 64;
+const HIGH = 10; // × uniform: what the positions' strip shows in full height
 const WORDS_PX = 18;
 
 export function gates({ data, lamp, words, covered }) {
@@ -23,14 +24,14 @@ export function gates({ data, lamp, words, covered }) {
       const map = data.mapOf(data.cell);
       lamp.light(ctx, data.photograph, map, picture);
       drawPosition(ctx, picture, grid(), data.cell);
-      const names = { positions: words('strip.positions', { n: fixed(positions()) }), gates: words('strip.gates', { n: data.channels }) };
+      const names = { positions: words('strip.positions', { n: fixed(positions()), high: HIGH }), gates: words('strip.gates', { n: data.channels }) };
       Object.entries(names).forEach(([name, strip], n) => {
         const line = covered() ? strip : words(`strip.${name}.told`, { strip });
         drawWords(ctx, line, 0, strips[n].y - 16, colours, { width: size.width });
       });
       if (covered()) strips.forEach((strip) => drawCover(ctx, strip, colours));
       else {
-        drawBars(ctx, Array.from(map), strips[0], colours, { low: 0, high: 10 });
+        drawBars(ctx, Array.from(map), strips[0], colours, { low: 0, high: HIGH });
         drawBars(ctx, Array.from(values()), strips[1], colours, { low: 0, high: 1, colour: CHANNELS });
       }
     },

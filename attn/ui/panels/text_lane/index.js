@@ -5,7 +5,7 @@ import { foldable } from '../../web/fold.js';
 import { readable } from '../../web/numbers.js';
 import { onceOpened } from '../../web/opened.js';
 import { onSpoken } from '../../web/services.js';
-import { fillTexts, loadTexts, t } from '../../web/texts.js';
+import { fillTexts, listed, loadTexts, t } from '../../web/texts.js';
 import { buildTokens, fillTokens, largest, times } from './tokens.js';
 
 const TYPING_MS = 250;
@@ -72,7 +72,7 @@ export async function mount(element, host) {
   function say() {
     const row = (name) => {
       const weights = shown[name].attention[token].map((weight) => weight * shown.tokens.length);
-      return largest(weights, 3).map((j) => `${shown.tokens[j]} ${times(weights[j])}`).join(', ');
+      return listed(largest(weights, 3).map((j) => `${shown.tokens[j]} ${times(weights[j])}`));
     };
     one('.at-live').textContent =
       t('text_lane.spoken', { token: shown.tokens[token], without: row('without'), with: row('with') });
