@@ -8,6 +8,7 @@ the host; a notebook or a file without Gradio gives another.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
@@ -17,7 +18,7 @@ from gradio.data_classes import FileData
 
 from attn.errors import PlainError
 from attn.figures.packing import pack_arrays
-from attn.texts import LANGUAGES
+from attn.texts import LANGUAGES, text
 from attn.ui.modules import base_expression, imports
 from attn.ui.storage import store
 
@@ -49,10 +50,22 @@ def component_files(name: str, events: Sequence[str] = ()) -> dict[str, str]:
     }
 
 
+# What a panel says before its modules and texts have come, in the language that web/texts.js will find.
+_EARLY = """const early = %s;
+const codes = Object.keys(early);
+const spoken = [new URLSearchParams(location.search).get('lang'), ...(navigator.languages ?? [])]
+  .map((asked) => codes.find((code) => asked?.toLowerCase().split('-')[0] === code.split('-')[0]))
+  .find(Boolean) ?? 'en';
+for (const node of element.querySelectorAll('[data-early]')) node.textContent = early[spoken][node.dataset.early];
+"""
+
+
 def _glue(name: str, events: Sequence[str]) -> str:
     """The function body that Gradio runs once per mount: it fetches the panel's modules and makes Gradio their host."""
     main, texts = f"ui/panels/{name}/index.js", "ui/web/texts.js"
     paths = json.dumps(list(imports(main)))
+    keys = re.findall(r'data-early="([^"]+)"', (HERE / "panels" / name / "panel.html").read_text("utf-8"))
+    early = json.dumps({code: {key: text(code, key) for key in keys} for code in LANGUAGES}) if keys else ""
     return f"""// triggers: {", ".join(map(json.dumps, events)) or "nothing"}
 const base = {base_expression()};
 const at = (path) => new URL(path, base).href;
@@ -62,7 +75,7 @@ const host = {{
   trigger,
   ask: (name, argument) => server[name](argument),
 }};
-const turn = new Promise((done) => {{
+{_EARLY % early if early else ""}const turn = new Promise((done) => {{
   if ({json.dumps(name in FIRST)} || window.attn?.latest('attn:map')) return done();
   document.addEventListener('attn:map', () => setTimeout(done), {{ once: true }});
   setTimeout(done, {LONGEST_WAIT_MS});
