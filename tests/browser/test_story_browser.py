@@ -237,6 +237,21 @@ def test_words_on_canvases_take_the_colours_of_another_theme(
     light.wait_for_function(f"(drawn) => ({pixels})() === drawn", arg=dark.evaluate(pixels))
 
 
+def test_on_a_phone_a_step_stands_right_under_its_picture(address: str, open_page: Callable[..., Any]) -> None:
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    page = open_page(f"{address}?lang=en", reduced_motion="reduce", **phone)
+    page.wait_for_selector(STORY)
+    for name in ("shapes", "affine"):
+        page.evaluate("(step) => attn.emit('attn:goto', { step })", name)
+        page.wait_for_selector(f"#story-{name}[data-active]")
+        options = page.locator(f"#story-{name} .st-options button")
+        options.last.click()
+        assert options.filter(visible=True).count() == 2  # what was said and what is so
+        page.evaluate("(step) => attn.emit('attn:goto', { step })", name)
+        stage, step = (page.locator(f"{STORY} {part}").bounding_box() for part in (".st-stage", f"#story-{name}"))
+        assert 0 <= step["y"] - stage["y"] - stage["height"] + 1 <= 4  # nothing of the step before between them
+
+
 @pytest.mark.parametrize("width", [390, 768])
 def test_small_screens_need_no_sideways_scrolling(address: str, open_page: Callable[..., Any], width: int) -> None:
     page = open_page(f"{address}?lang=zh", viewport={"width": width, "height": 844})

@@ -3,6 +3,8 @@ import { compact, readable } from './numbers.js';
 
 export const AXIS = { left: 46, right: 10 }; // what a plot leaves free at its sides, in px
 
+const TICK_PX = 20; // numbers of the upright axis need so much each
+
 /** 'Round' places for an axis from low to high, about `count` of them. */
 export function ticks(low, high, count) {
   if (!(high > low)) return [low];
@@ -54,7 +56,8 @@ export function drawAxes(ctx, size, colours, xRange, yRange, { x = '', y = '', l
   if (x) ctx.fillText(x, (box.left + box.right) / 2, size.height - 14);
   ctx.textAlign = 'right';
   ctx.textBaseline = 'middle';
-  for (const value of whole(ticks(...yRange, 4))) {
+  const lines = Math.max(2, Math.min(4, Math.floor((box.bottom - box.top) / TICK_PX)));
+  for (const value of whole(ticks(...yRange, lines))) {
     ctx.beginPath();
     ctx.moveTo(box.left, sy(value));
     ctx.lineTo(box.right, sy(value));

@@ -185,6 +185,9 @@ export async function mount(element, host) {
         h('div', { class: 'st-steps' }, STEPS.map((step) => nodes[step.id])),
         h('div', { class: 'st-stage' }, h('div', { class: 'attn-figure' }, canvas, figure.nodes), h('p', { class: 'st-caption' }))));
     root.dataset.state = 'ready';
+    new ResizeObserver(([{ target }]) => {
+      root.style.setProperty('--st-stage', `${target.offsetHeight}px`); // it lies over the steps on a phone
+    }).observe(root.querySelector('.st-stage'));
     watchSteps();
     show(at);
   }
@@ -198,7 +201,7 @@ export async function mount(element, host) {
       if (!entered) return;
       if (entered !== at) show(entered);
       if (asked().step !== entered) tellStep(entered, false);
-    }, { rootMargin: innerWidth < 900 ? '-62% 0px -30% 0px' : '-40% 0px -55% 0px' });
+    }, { rootMargin: innerWidth < 900 ? '-52% 0px -44% 0px' : '-40% 0px -55% 0px' });
     Object.values(nodes).forEach((node) => watcher.observe(node));
   }
 

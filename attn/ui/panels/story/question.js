@@ -14,7 +14,7 @@ export function question({ step, say, choice, answered }) {
     const verdict = choice === null ? 'unsure' : choice === step.right ? 'right' : 'other';
     reveal.append(h('strong', {}, say(`verdict.${verdict}`)), h('p', {}, rich(say(`${step.id}.reveal`))));
   }
-  return h('div', { class: 'st-question' },
+  return h('div', { class: 'st-question', 'data-answered': choice !== undefined },
     h('div', { class: 'st-options', role: 'group', 'aria-label': say('predict') },
       options.map((n) => button(say(`${step.id}.option.${n + 1}`), n)), button(say('unsure'), null)),
     reveal);

@@ -11,14 +11,18 @@ export function affine({ data, words, covered }) {
   const before = () => decodeRow(data.arrays, 'channel_before', 0);
   const added = (name) => decodeRow(data.arrays, 'channel_added', data.facts.shown.indexOf(name));
   const names = () => SHOWN.filter((name) => data.facts.shown.includes(name));
+  // One under the other on a narrow screen, with both words in one line and the axis named by the caption alone.
   function plots(size) {
     const x = before();
     const range = [Math.min(...x), Math.max(...x)];
-    return split({ x: 0, y: 0, ...size }, names().length, 10, size.width < 520).map((box, i) => {
+    const narrow = size.width < 520;
+    const head = narrow ? 18 : 38;
+    return split({ x: 0, y: 0, ...size }, names().length, narrow ? 6 : 10, narrow).map((box, i) => {
       const y = added(names()[i]);
-      const inner = { width: box.width, height: box.height - 40 };
+      const inner = { width: box.width, height: box.height - head };
       const ends = [Math.min(...y), Math.max(...y)];
-      return { name: names()[i], box, x, y, range, ends, inner, axes: axesOf(inner, range, ends, { x: ' ' }) };
+      const axis = narrow ? '' : words('axis.before');
+      return { name: names()[i], narrow, head, box, x, y, range, ends, inner, axis, axes: axesOf(inner, range, ends, { x: axis }) };
     });
   }
   const nearest = (plot, px, py) => {
@@ -32,17 +36,19 @@ export function affine({ data, words, covered }) {
   };
   return {
     draw(ctx, size, colours) {
-      for (const { name, box, x, y, range, ends, inner } of plots(size)) {
+      for (const { name, narrow, head, box, x, y, range, ends, inner, axis } of plots(size)) {
         const fit = data.facts.channel_fit[name];
-        drawWords(ctx, words(`mechanism.${name}`), box.x + 4, box.y, colours, { bold: true, width: box.width - 8 });
+        drawWords(ctx, words(`mechanism.${name}`), box.x + 4, box.y, colours, { bold: true, width: narrow ? box.width / 2 - 8 : box.width - 8 });
         if (covered()) {
-          drawCover(ctx, { ...inner, x: box.x, y: box.y + 38 }, colours);
+          drawCover(ctx, { ...inner, x: box.x, y: box.y + head }, colours);
           continue;
         }
-        drawWords(ctx, words('fit', { r2: rSquared(fit.r2) }), box.x + 4, box.y + 17, colours, { width: box.width - 8, quiet: true });
+        const fits = words('fit', { r2: rSquared(fit.r2) });
+        if (narrow) drawWords(ctx, fits, box.x + box.width - 4, box.y, colours, { width: box.width / 2 - 8, quiet: true, align: 'right' });
+        else drawWords(ctx, fits, box.x + 4, box.y + 17, colours, { width: box.width - 8, quiet: true });
         ctx.save();
-        ctx.translate(box.x, box.y + 38);
-        const { sx, sy } = drawAxes(ctx, inner, colours, range, ends, { x: words('axis.before') });
+        ctx.translate(box.x, box.y + head);
+        const { sx, sy } = drawAxes(ctx, inner, colours, range, ends, { x: axis });
         for (let i = 0; i < x.length; i++) drawDot(ctx, sx(x[i]), sy(y[i]), 1.6, name === 'spatial' ? POSITIONS : CHANNELS, 0.45);
         drawLine(ctx, [sx(range[0]), sy(fit.a * range[0] + fit.b)], [sx(range[1]), sy(fit.a * range[1] + fit.b)], colours.text, { dash: [5, 4] });
         ctx.restore();
@@ -53,7 +59,7 @@ export function affine({ data, words, covered }) {
       for (const [n, plot] of plots(size).entries()) {
         const { box } = plot;
         if (px < box.x || px >= box.x + box.width || py < box.y || py >= box.y + box.height) continue;
-        const at = nearest(plot, px - box.x, py - box.y - 38);
+        const at = nearest(plot, px - box.x, py - box.y - plot.head);
         return at === null ? null : n * data.positions + at;
       }
       return null;
@@ -61,7 +67,7 @@ export function affine({ data, words, covered }) {
     place(item, size) {
       const plot = plots(size)[Math.floor(item / data.positions)];
       const i = item % data.positions;
-      return [plot.box.x + plot.axes.sx(plot.x[i]) - 4, plot.box.y + 38 + plot.axes.sy(plot.y[i]) - 4, 8, 8];
+      return [plot.box.x + plot.axes.sx(plot.x[i]) - 4, plot.box.y + plot.head + plot.axes.sy(plot.y[i]) - 4, 8, 8];
     },
     describe(item) {
       const i = item % data.positions;

@@ -8,6 +8,7 @@ import { below, fitted, split } from './places.js';
 // In the order of the computation; the first seven are the AttnBlock's, the last three a gate's.
 export const STAGES = ['input', 'query', 'logits', 'attention', 'gathered', 'added', 'output', 'input', 'gate', 'gated'];
 const MAPS = new Set(['logits', 'attention']);
+const MAPS_ROW = 1; // of two columns
 
 export function pixel({ data, lamp, words }) {
   const grid = () => [data.photograph.rows, data.photograph.cols];
@@ -19,16 +20,23 @@ export function pixel({ data, lamp, words }) {
     if (stage === 'logits') return decodeRow(data.arrays, 'pixel_logits', which());
     return stage === 'attention' ? data.mapOf(data.queries[which()]) : vector(stage);
   };
+  // On a narrow screen two columns: name and shape in one line, and the maps' row as high as it can be.
   function boxes(size) {
-    const columns = size.width < 560 ? 2 : 4;
-    const rows = columns === 2 ? 5 : 3;
-    const cells = split({ x: 0, y: 0, ...size }, rows, 10, true).flatMap((line) => split(line, columns, 14));
+    const narrow = size.width < 560;
+    const head = narrow ? 17 : 34;
+    const [columns, rows, gap] = narrow ? [2, 5, 6] : [4, 3, 10];
+    const high = size.height - gap * (rows - 1);
+    const heights = Array.from({ length: rows }, (_, row) => (!narrow ? high / rows : row === MAPS_ROW ? high * 0.36 : (high * 0.64) / (rows - 1)));
+    const cells = heights.flatMap((height, row) => {
+      const y = heights.slice(0, row).reduce((sum, one) => sum + one + gap, 0);
+      return split({ x: 0, y, width: size.width, height }, columns, 14);
+    });
     // Seven of the block, then the gate's three on a line of their own.
-    const order = columns === 2 ? [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] : [0, 1, 2, 3, 4, 5, 6, 8, 9, 10];
+    const order = narrow ? [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] : [0, 1, 2, 3, 4, 5, 6, 8, 9, 10];
     return order.map((at, n) => {
-      const inner = below(cells[at], 34);
+      const inner = below(cells[at], head);
       const box = MAPS.has(STAGES[n]) ? fitted(data.photograph.aspect, inner) : inner;
-      return { ...box, left: inner.x, wide: inner.width };
+      return { ...box, narrow, head, top: cells[at].y, left: inner.x, wide: inner.width };
     });
   }
   return {
@@ -36,9 +44,10 @@ export function pixel({ data, lamp, words }) {
       const places = boxes(size);
       STAGES.forEach((stage, n) => {
         const box = places[n];
-        const top = box.y - 34;
-        drawWords(ctx, words(`stage.${stage}`), box.left, top + 1, colours, { bold: true, width: box.wide });
-        drawWords(ctx, `1 × ${fixed(MAPS.has(stage) ? data.positions : data.channels)}`, box.left, top + 17, colours, { quiet: true, width: box.wide });
+        const shape = `1 × ${fixed(MAPS.has(stage) ? data.positions : data.channels)}`;
+        drawWords(ctx, words(`stage.${stage}`), box.left, box.top + 1, colours, { bold: true, width: box.narrow ? box.wide * 0.66 : box.wide });
+        if (box.narrow) drawWords(ctx, shape, box.left + box.wide, box.top + 1, colours, { quiet: true, width: box.wide * 0.32, align: 'right' });
+        else drawWords(ctx, shape, box.left, box.top + 17, colours, { quiet: true, width: box.wide });
         if (stage === 'attention') lamp.light(ctx, data.photograph, values(stage), box);
         else if (stage === 'logits') {
           const logits = values(stage);
@@ -49,7 +58,7 @@ export function pixel({ data, lamp, words }) {
     },
     items: () => STAGES.length,
     hit(x, y, size) {
-      const at = boxes(size).findIndex((box) => x >= box.left && x < box.left + box.wide && y >= box.y - 34 && y < box.y + box.height);
+      const at = boxes(size).findIndex((box) => x >= box.left && x < box.left + box.wide && y >= box.top && y < box.y + box.height);
       return at < 0 ? null : at;
     },
     place: (item, size) => {

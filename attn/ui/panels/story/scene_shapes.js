@@ -29,11 +29,11 @@ export function shapes({ data, words, covered }) {
       (covered() ? [features] : [features, ...tables]).forEach((box) => {
         ctx.fillStyle = box.name === 'attention' ? POSITIONS : colours.line;
         ctx.fillRect(box.x, box.y, box.width, box.height);
-        // Above the features, inside the AttnBlock's table, under the small one: where each has room.
+        // Inside the AttnBlock's table, above the others: where each has room.
         const [x, y, align] = {
           features: [box.x, box.y - 34, 'left'],
           attention: [box.x + 8, box.y + 8, 'left'],
-          channels: [Math.min(size.width, box.x + Math.max(box.width, 92)), box.y + box.height + 5, 'right'],
+          channels: [Math.min(size.width, box.x + Math.max(box.width, 92)), box.y - 34, 'right'],
         }[box.name];
         const inside = box.name === 'attention' ? { ...colours, text: '#fff', quiet: '#fff' } : colours;
         drawWords(ctx, `${fixed(box.rows)} × ${fixed(box.columns)}`, x, y, inside, { bold: true, align });
