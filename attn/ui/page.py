@@ -198,6 +198,8 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             **quick,
         )
         bridge.kept(None, None, photograph, js=call(PHOTOGRAPH, "module.kept()"), **quick)
+        brought = bridge.back(None, None, [photograph, example], js=call(PHOTOGRAPH, "module.back()"), **quick)
+        inspect_after(partial(brought.success, trigger_mode="always_last"), **line)
         # Nothing that waits is dropped: by itself Gradio's page forgets what is asked for while an event runs.
         inspect_after(partial(uploaded.success, trigger_mode="always_last"), **line)
         given_file = file.upload(

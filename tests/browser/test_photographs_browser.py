@@ -26,6 +26,7 @@ pytestmark = pytest.mark.browser
 READY = "#explorer [data-state=ready]"
 NOTICE = ".attn-banner"
 SENT = "**/gradio_api/attn/photograph"
+JOIN = "**/gradio_api/queue/join*"
 
 
 @pytest.fixture
@@ -193,6 +194,22 @@ def test_what_is_asked_while_it_is_on_its_way_is_asked_of_it(page: Any) -> None:
     quiet(page)
     wait_for_grid(page, 27, 40)
     page.wait_for_function("() => new URLSearchParams(location.search).get('example') === 'cheetah'")
+
+
+def test_an_older_questions_answer_does_not_take_its_place(page: Any) -> None:
+    """A setting was asked of the photograph before, and its answer comes after the new one's map."""
+    held: list[Any] = []
+    page.route(JOIN, lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request(JOIN):
+        page.evaluate("window.attn.page.set({ weights: 'random' })")
+    choose(page, jpeg(photograph()))
+    wait_for_grid(page, 30, 40)
+    held[0].continue_()
+    page.wait_for_selector(".ax-badge[data-source=random]")
+    wait_for_grid(page, 30, 40)
+    quiet(page)
+    wait_for_grid(page, 30, 40)
+    page.wait_for_function("() => !new URLSearchParams(location.search).has('example')")
 
 
 def hold(page: Any) -> None:

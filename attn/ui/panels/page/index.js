@@ -5,7 +5,7 @@ import { emit, latest, on, onSpoken } from '../../web/services.js';
 import { subscribe } from '../../web/shown.js';
 import { fillTexts, language, loadTexts, t } from '../../web/texts.js';
 import { closeNotices } from './notices.js';
-import { hideSources, identity, takePhotographs } from './photograph.js';
+import { hideSources, identity, isStale, takePhotographs } from './photograph.js';
 
 const SAID_MS = 12000; // long enough to read it
 
@@ -64,6 +64,7 @@ export async function mount(element, host) {
     write();
     stale = true;
     fillBench();
+    if (isStale(photograph)) host.trigger('back');
   }
 
   function speak() {

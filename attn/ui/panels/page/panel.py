@@ -23,11 +23,11 @@ class Bridge(gr.HTML):
     Its value is what the address holds of the controls, with ``photograph``, a name for the picture that is no part of
     it. `.command(...)` carries the controls that the page's script asks for, `.bench(...)` that the bench is looked at
     and has not been filled since the controls changed, `.take()` that a photograph was brought, `.kept()` that it was
-    sent again, larger: see photograph.js.
+    sent again, larger, `.back()` that an older one's map came after its own: see photograph.js.
     """
 
     def __init__(self, value: dict[str, Any] | None = None, **arguments: Any) -> None:
-        files = component_files("page", ["command", "bench", "take", "kept"])
+        files = component_files("page", ["command", "bench", "take", "kept", "back"])
         opening = escape(json.dumps(value or {}), quote=True)
         strides = {stage: {detail: stride_px(stage, detail) for detail in DETAILS} for stage in STAGES}
         files["html_template"] = (

@@ -15,6 +15,9 @@ let pending = 0;
 let busy = Promise.resolve(null); // until the one brought last is answered: Gradio's value of it, if it is shown
 let before = null; // path of the photograph that the page had when that one was brought
 let overtaken = false; // another photograph, as an example, was asked for since
+// Folder of the last one's map, until another photograph is asked for: an answer to an older question may come after it.
+let owed = null;
+let given = null; // Gradio's value of it
 // The last one: {file, number, value} with Gradio's value of it, and {width, height, size} where it went smaller.
 let sent = null;
 const numbers = new Map(); // folder on the server → number of the photograph that was brought
@@ -71,6 +74,8 @@ const fields = () => [
   document.querySelector('#photograph input[type=file]'),
 ];
 
+const folderOf = (path) => path.split(/[\\/]/).at(-2);
+
 const pictureOf = (transfer) => [...(transfer?.files ?? [])].find(({ type }) => type.startsWith('image/'));
 
 function take(file) {
@@ -98,8 +103,21 @@ export function taken(names, values, session) {
 /** Of `kept`: the photograph as it was sent last. */
 export const kept = () => sent.value;
 
+/** Whether what is shown now, by its name in the address, is an older photograph than the one that was brought. */
+export const isStale = (shown) => owed !== null && identity(shown) !== identity(owed);
+
+/** Of `back`: the values of [photograph, example] with the one that was brought. */
+export const back = () => [given, ''];
+
 /** Before an inspection is asked for: its values, with the photograph that is on its way, as large as they need it. */
 export async function asked(names, values) {
+  const settled = await settledFor(names, values);
+  const path = valueOf('photograph', names, settled)?.path;
+  owed = sent && path === sent.value.path ? folderOf(path) : null;
+  return settled;
+}
+
+async function settledFor(names, values) {
   const own = () => sent && valueOf('photograph', names, values)?.path === sent.value.path;
   if (pending) {
     overtaken ||= !own() && valueOf('photograph', names, values)?.path !== before;
@@ -119,6 +137,7 @@ export async function asked(names, values) {
     if (!response.ok) throw new Error(`${response.status} ${UPLOAD}`);
     const [path] = await response.json();
     remember(sent.file, sent.number, { ...sent.value, path }, small);
+    given = sent.value;
     page.say('');
   } catch (error) {
     page.say('page.photograph.failed');
@@ -146,14 +165,16 @@ async function send(file, names, values, session) {
   }
   if (overtaken) return [];
   const [explorer, bridge, shown, banner] = answer.data;
-  return [explorer, bridge, 'path' in shown ? shown : sent.value, banner, ''];
+  owed = folderOf(answer.photograph.path);
+  given = 'path' in shown ? shown : sent.value;
+  return [explorer, bridge, given, banner, ''];
 }
 
 function remember(file, number, value, { blob, width, height, size = null }) {
   if (sent) URL.revokeObjectURL(sent.value.url);
   // Shown from here: nothing of it is fetched again.
   sent = { file, number, value: { ...value, url: URL.createObjectURL(blob ?? file) }, width, height, size };
-  numbers.set(value.path.split(/[\\/]/).at(-2), `photograph ${number}`);
+  numbers.set(folderOf(value.path), `photograph ${number}`);
 }
 
 // --- what travels
