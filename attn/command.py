@@ -13,7 +13,7 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,8 +136,10 @@ def _parser(*, photographs: bool) -> argparse.ArgumentParser:
     parser.add_argument("--longest-side", type=int, help="pixels the photograph is scaled to")
     page = parser.add_argument_group("the page")
     page.add_argument("--host", help="address to listen on (default: GRADIO_SERVER_NAME, else this machine only)")
-    page.add_argument("--port", type=_port, help="port (default: GRADIO_SERVER_PORT, else the first free from 7860)")
-    page.add_argument("--max-waiting", type=_waiting, help="requests that may wait before others are refused")
+    page.add_argument(
+        "--port", type=_within(1, 65535), help="port (default: GRADIO_SERVER_PORT, else the first free from 7860)"
+    )
+    page.add_argument("--max-waiting", type=_within(1, 300), help="requests that may wait before others are refused")
     page.add_argument(
         "--mechanism",
         action="append",
@@ -181,18 +183,16 @@ def _settings(parser: argparse.ArgumentParser, args: argparse.Namespace) -> tupl
     return settings, where
 
 
-def _port(value: str) -> int:
-    port = int(value)
-    if not 1 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"expected 1 to 65535, got {port}")
-    return port
+def _within(least: int, most: int) -> Callable[[str], int]:
+    """What reads a whole number of that range from a flag."""
 
+    def read(value: str) -> int:
+        with contextlib.suppress(ValueError):
+            if least <= int(value) <= most:
+                return int(value)
+        raise argparse.ArgumentTypeError(f"expected {least} to {most}, got {value}")
 
-def _waiting(value: str) -> int:
-    waiting = int(value)
-    if not 1 <= waiting <= 300:
-        raise argparse.ArgumentTypeError(f"expected 1 to 300, got {waiting}")
-    return waiting
+    return read
 
 
 def _unwritable() -> str:
@@ -222,7 +222,8 @@ def _unreachable(where: argparse.Namespace) -> str:
             probe.bind(address)
     except (OSError, ValueError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
-        return f"the page cannot listen on {host}, port {port} ({reason}): choose another with --host and --port."
+        at = f"{host}, port {port}" if port else host
+        return f"the page cannot listen on {at} ({reason}): choose another with --host and --port."
     return ""
 
 

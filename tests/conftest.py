@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gradio_client import Client
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
 
 ROOT = Path(__file__).parent.parent
 ARGUMENTS = [
@@ -27,6 +29,13 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+PATIENCE_S = 180  # for an answer: a busy machine is slow, not wrong
+
+
+def client_of(url: str) -> Client:
+    """A client of the app at `url`; by itself it gives an answer the five seconds that are httpx's default."""
+    return Client(url, verbose=False, httpx_kwargs={"timeout": PATIENCE_S})
 
 
 def free_port() -> int:

@@ -14,13 +14,14 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from attn import Inspector
+from tests.conftest import client_of
 
 LION, CHEETAH = get_image("lion.jpg"), get_image("cheetah.jpg")
 
 
 @pytest.fixture(scope="module")
 def client(app_url: str) -> Client:
-    return Client(app_url, verbose=False)
+    return client_of(app_url)
 
 
 def test_only_the_two_endpoints_are_public(client: Client) -> None:
@@ -122,7 +123,7 @@ def test_a_stem_that_cannot_be_had_does_not_stop_the_page(start_app: Callable[..
         HTTPS_PROXY="http://127.0.0.1:9",
         https_proxy="http://127.0.0.1:9",
     )
-    client = Client(url, verbose=False)
+    client = client_of(url)
     texts = [str(component["props"].get("value")) for component in client.config["components"]]
     assert any("resnet50" in words and "The page shows the bundled network instead" in words for words in texts)
     with pytest.raises(AppError, match="resnet50 could not be downloaded"):

@@ -16,7 +16,7 @@ from gradio.media import get_image
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from tests.conftest import ROOT, app_process, free_port, running_app
+from tests.conftest import ROOT, app_process, client_of, free_port, running_app
 from tests.test_fuzz_api import GOOD, call, file_data
 
 LION, CHEETAH = get_image("lion.jpg"), get_image("cheetah.jpg")
@@ -43,7 +43,7 @@ def test_a_damaged_network_is_a_sentence_on_a_page_that_opens(start_app: Callabl
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    client = Client(start_app(folder=checkout), verbose=False)
+    client = client_of(start_app(folder=checkout))
     assert "stem.safetensors are damaged" in said(client)
     with pytest.raises(AppError, match=r"stem\.safetensors are damaged.*please restore them"):
         client.predict(row=0, column=0, image=handle_file(LION), api_name="/query")
@@ -52,7 +52,7 @@ def test_a_damaged_network_is_a_sentence_on_a_page_that_opens(start_app: Callabl
 def test_missing_trained_weights_leave_feature_similarity(start_app: Callable[..., str], checkout: Path) -> None:
     for name in ("attention_layer3", "tuned_layer3"):
         (checkout / f"assets/weights/{name}.safetensors").unlink()
-    client = Client(start_app(folder=checkout), verbose=False)
+    client = client_of(start_app(folder=checkout))
     answer, _ = client.predict(row=0, column=0, image=handle_file(LION), api_name="/query")
     assert answer["weights"]["source"] == "similarity"
 
@@ -66,7 +66,7 @@ def test_no_home_and_a_read_only_checkout(start_app: Callable[..., str], checkou
         url = start_app(
             folder=checkout, HOME="/proc/no-home", TMPDIR=str(tmp_path / "tmp"), PYTHONDONTWRITEBYTECODE="1"
         )
-        client = Client(url, verbose=False)
+        client = client_of(url)
         numbers, _ = client.predict(image=handle_file(CHEETAH), longest_side=64, api_name="/inspect")
         assert numbers["grid"] == [5, 8]
         with pytest.raises(AppError, match="resnet18 could not be"):
@@ -124,14 +124,14 @@ def upload(url: str, path: Path, language: str = "en") -> str:
 def test_killed_in_the_middle_clients_are_told_and_come_back() -> None:
     port = free_port()
     with app_process(port=port) as (url, process):
-        client = Client(url, verbose=False)
+        client = client_of(url)
         job = client.submit(image=handle_file(LION), longest_side=1024, api_name="/inspect")
         time.sleep(0.2)
         process.kill()
         with pytest.raises(Exception):  # noqa: B017, PT011 - whatever the client makes of a closed connection
             job.result(timeout=60)
     with running_app(port=port) as url:
-        numbers, _ = Client(url, verbose=False).predict(image=handle_file(LION), longest_side=64, api_name="/inspect")
+        numbers, _ = client_of(url).predict(image=handle_file(LION), longest_side=64, api_name="/inspect")
         assert numbers["grid"] == [8, 8]
 
 

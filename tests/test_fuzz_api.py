@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from gradio.media import get_image
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -27,6 +27,7 @@ from attn.checkpoints import WeightsError, build_attention
 from attn.mechanisms.spatial import AttnBlock
 from attn.stems import STEMS
 from attn.ui import endpoints
+from tests.conftest import PATIENCE_S, client_of
 
 CHEETAH = get_image("cheetah.jpg")
 GOOD: dict[str, Any] = {
@@ -192,11 +193,11 @@ def call(url: str, endpoint: str, data: object) -> tuple[str, Any]:
         f"{url}/gradio_api/call/{endpoint}", body, {"Content-Type": "application/json"}, method="POST"
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
             event = json.load(response)["event_id"]
     except urllib.error.HTTPError as refused:
         return ("refused" if refused.code < 500 else "failed"), refused.read().decode()
-    with urllib.request.urlopen(f"{url}/gradio_api/call/{endpoint}/{event}", timeout=30) as stream:
+    with urllib.request.urlopen(f"{url}/gradio_api/call/{endpoint}/{event}", timeout=PATIENCE_S) as stream:
         kind = ""
         for line in stream.read().decode().splitlines():
             if line.startswith("event: "):
@@ -215,7 +216,7 @@ def uploaded(app_url: str) -> str:
     request = urllib.request.Request(
         f"{app_url}/gradio_api/upload", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
     )
-    with urllib.request.urlopen(request, timeout=30) as response:
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
         return str(json.load(response)[0])
 
 
@@ -316,7 +317,7 @@ def test_a_name_is_never_a_path(app_url: str, tmp_path: Path) -> None:
         request = urllib.request.Request(
             f"{app_url}/gradio_api/upload", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
         )
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
             (path,) = json.load(response)
         assert ".." not in path
         assert re.fullmatch(r"[0-9a-f]{64}", Path(path).parent.name)
@@ -325,7 +326,7 @@ def test_a_name_is_never_a_path(app_url: str, tmp_path: Path) -> None:
 
 
 def test_a_real_client_gets_the_sentence_and_goes_on(app_url: str, tmp_path: Path) -> None:
-    client = Client(app_url, verbose=False, httpx_kwargs={"timeout": 60})
+    client = client_of(app_url)
     Image.new("RGB", (64, 48), "teal").save(tmp_path / "teal.png")
     nan_inside(tmp_path / "mine.safetensors")
     weights = handle_file(tmp_path / "mine.safetensors")

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
 from attn import Inspector
+from tests.conftest import PATIENCE_S, client_of
 from tests.test_fuzz_api import call, file_data
 
 VISITORS, ROUNDS = 8, 3
@@ -30,7 +31,7 @@ def drawn(number: int) -> Image.Image:
 
 
 def config_of(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(f"{url}/config", timeout=30) as response:
+    with urllib.request.urlopen(f"{url}/config", timeout=PATIENCE_S) as response:
         return dict(json.load(response))
 
 
@@ -38,7 +39,7 @@ def status_of(url: str, body: object | None = None, **headers: str) -> int:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers})
     try:
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
             return int(response.status)
     except urllib.error.HTTPError as refused:
         with refused:
@@ -55,7 +56,7 @@ def test_each_visitor_gets_the_answer_to_its_own_picture(app_url: str, tmp_path:
         assert encoding.grid == GRID
 
     def visit(visitor: int) -> list[tuple[int, float]]:
-        client = Client(app_url, verbose=False, httpx_kwargs={"timeout": 60})
+        client = client_of(app_url)
         distances = []
         for turn in range(ROUNDS):
             row, column = turn, visitor
@@ -83,7 +84,7 @@ def test_each_visitor_gets_the_answer_to_its_own_picture(app_url: str, tmp_path:
 def test_the_page_answers_while_inspections_run(app_url: str, tmp_path: Path) -> None:
     """Eight inspections; meanwhile what a new visitor's browser asks for first arrives within a second."""
     drawn(100).resize((1024, 1024)).save(tmp_path / "large.png")
-    client = Client(app_url, verbose=False, httpx_kwargs={"timeout": 60})
+    client = client_of(app_url)
     jobs = [
         client.submit(
             handle_file(tmp_path / "large.png"),
@@ -110,7 +111,7 @@ def test_the_page_answers_while_inspections_run(app_url: str, tmp_path: Path) ->
 def test_a_visitor_over_the_limit_is_told_so(start_app: Callable[..., str], tmp_path: Path) -> None:
     url = start_app("--max-waiting", "2")
     drawn(200).save(tmp_path / "picture.png")
-    with urllib.request.urlopen(upload_request(url, tmp_path / "picture.png"), timeout=30) as response:
+    with urllib.request.urlopen(upload_request(url, tmp_path / "picture.png"), timeout=PATIENCE_S) as response:
         (path,) = json.load(response)
 
     def ask(seed: int) -> str:
@@ -165,7 +166,7 @@ def test_nothing_private_can_be_called(app_url: str) -> None:
 def test_no_list_of_other_visitors_files(app_url: str, tmp_path: Path) -> None:
     """Files are kept under the SHA-256 of their content: who does not have the picture cannot name its folder."""
     drawn(300).save(tmp_path / "secret.png")
-    with urllib.request.urlopen(upload_request(app_url, tmp_path / "secret.png"), timeout=30) as response:
+    with urllib.request.urlopen(upload_request(app_url, tmp_path / "secret.png"), timeout=PATIENCE_S) as response:
         (path,) = json.load(response)
     folder = Path(path).parent
     assert status_of(f"{app_url}/gradio_api/file={path}") == 200
@@ -183,6 +184,6 @@ def test_an_upload_over_the_limit_is_refused(app_url: str, tmp_path: Path) -> No
     if isinstance(refused.value, urllib.error.HTTPError):
         assert refused.value.code == 413
         refused.value.close()
-    client = Client(app_url, verbose=False, httpx_kwargs={"timeout": 60})
+    client = client_of(app_url)
     with pytest.raises(AppError, match="choose a photograph"):
         client.predict(1, 2, None, api_name="/query")

@@ -12,13 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from gradio.media import get_image
 from PIL import Image
 
 from attn import Inspector
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE_S, ROOT
 
 mcp = pytest.importorskip("mcp", reason="MCP is not installed (requirements-mcp.txt)")
 CHEETAH = get_image("cheetah.jpg")
@@ -30,7 +31,8 @@ async def use(url: str, calls: list[tuple[str, dict[str, Any]]]) -> tuple[list[A
     from mcp.client.streamable_http import streamable_http_client
 
     async with (
-        streamable_http_client(f"{url}/gradio_api/mcp/") as (read, write, _),
+        httpx.AsyncClient(timeout=PATIENCE_S) as http,
+        streamable_http_client(f"{url}/gradio_api/mcp/", http_client=http) as (read, write, _),
         mcp.ClientSession(read, write) as session,
     ):
         await session.initialize()
@@ -90,7 +92,7 @@ def test_without_the_extra_the_flag_says_what_to_install(tmp_path: Path) -> None
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
     assert ran.returncode == 2
     assert "--mcp needs: pip install -r requirements-mcp.txt" in ran.stderr

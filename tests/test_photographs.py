@@ -18,6 +18,7 @@ from attn.texts import text
 from attn.ui.controls import CONTROLS, Controls
 from attn.ui.photographs import PATH, packed
 from attn.ui.wording import as_text
+from tests.conftest import PATIENCE_S
 
 CHEETAH = Path(get_image("cheetah.jpg"))
 EXPLORER, PHOTOGRAPH, BANNER = 0, 2, 3  # among the event's outputs
@@ -71,7 +72,7 @@ def test_the_map_comes_with_all_it_is_drawn_from(app_url: str) -> None:
     shown = answer["data"][EXPLORER]
     assert (shown["state"], shown["grid"]) == ("ready", [14, 20])
     by_url = dict(zip([file["url"] for file in answer["files"]], files, strict=True))
-    with urllib.request.urlopen(shown["arrays"]["url"], timeout=30) as response:
+    with urllib.request.urlopen(shown["arrays"]["url"], timeout=PATIENCE_S) as response:
         arrays = response.read()
     assert by_url[shown["arrays"]["url"]] == arrays
     assert load(gzip.decompress(arrays))

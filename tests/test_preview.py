@@ -9,6 +9,7 @@ from PIL import Image
 
 from attn.texts import text
 from attn.ui.preview import PICTURE, SIZE, preview_tags
+from tests.conftest import PATIENCE_S
 
 
 def tags(page: str) -> list[tuple[str, str]]:
@@ -18,7 +19,7 @@ def tags(page: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_page_is_named_and_gradio_is_not(app_url: str, language: str) -> None:
     asked = urllib.request.Request(app_url, headers={"Accept-Language": language})
-    with urllib.request.urlopen(asked, timeout=30) as answer:
+    with urllib.request.urlopen(asked, timeout=PATIENCE_S) as answer:
         found = tags(answer.read().decode())
     named = dict(found)
     assert len(found) == len(named)
@@ -27,7 +28,7 @@ def test_the_page_is_named_and_gradio_is_not(app_url: str, language: str) -> Non
     assert named["og:url"] == f"{app_url}/"
     assert named["og:image"].startswith(app_url)
     assert not any("radio" in value for name, value in found if "image" not in name)
-    with urllib.request.urlopen(named["og:image"], timeout=30) as answer:
+    with urllib.request.urlopen(named["og:image"], timeout=PATIENCE_S) as answer:
         assert answer.headers["content-type"] == "image/jpeg"
         picture = Image.open(io.BytesIO(answer.read()))
     assert picture.size == SIZE == (int(named["og:image:width"]), int(named["og:image:height"]))
@@ -37,7 +38,7 @@ def test_behind_a_proxy_the_address_is_the_visitors(app_url: str) -> None:
     asked = urllib.request.Request(
         app_url, headers={"X-Forwarded-Host": "window.example", "X-Forwarded-Proto": "https"}
     )
-    with urllib.request.urlopen(asked, timeout=30) as answer:
+    with urllib.request.urlopen(asked, timeout=PATIENCE_S) as answer:
         named = dict(tags(answer.read().decode()))
     assert named["og:image"].startswith("https://window.example/")
 

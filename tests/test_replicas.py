@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 from PIL import Image
 
 from attn import Inspector
-from tests.conftest import ROOT, free_port
+from tests.conftest import ROOT, client_of, free_port
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
@@ -108,7 +108,7 @@ def test_each_visitor_gets_its_own_answer_from_whichever_replica(replicas: tuple
 def test_a_real_client_works_through_the_balancer(replicas: tuple[str, Path], tmp_path: Path) -> None:
     url, _ = replicas
     drawn(9).save(tmp_path / "nine.png")
-    client = Client(url, verbose=False, httpx_kwargs={"timeout": 60})
+    client = client_of(url)
     answer, _ = client.predict(
         1, 2, handle_file(tmp_path / "nine.png"), longest_side=64, weights="similarity", api_name="/query"
     )

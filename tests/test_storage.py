@@ -10,6 +10,7 @@ import pytest
 from gradio.media import get_image
 
 from attn.ui.storage import store
+from tests.conftest import PATIENCE_S
 from tests.test_fuzz_api import call, file_data
 from tests.test_isolation import upload_request
 
@@ -57,7 +58,7 @@ def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path, monkeypatc
 
 
 def test_eight_clients_with_one_photograph_get_eight_whole_answers(app_url: str) -> None:
-    with urllib.request.urlopen(upload_request(app_url, Path(CHEETAH)), timeout=30) as response:
+    with urllib.request.urlopen(upload_request(app_url, Path(CHEETAH)), timeout=PATIENCE_S) as response:
         (path,) = json.load(response)
     # image, stem, stage, longest side, weights, position, seed, file, detail
     data = [file_data(path), "bundled", "layer3", 320, "similarity", True, 0, None, "coarse", ""]
@@ -65,7 +66,7 @@ def test_eight_clients_with_one_photograph_get_eight_whole_answers(app_url: str)
     def ask(_: int) -> int:
         kind, answer = call(app_url, "inspect", data)
         assert kind == "complete", answer
-        with urllib.request.urlopen(f"{app_url}/gradio_api/file={answer[1]['path']}", timeout=30) as response:
+        with urllib.request.urlopen(f"{app_url}/gradio_api/file={answer[1]['path']}", timeout=PATIENCE_S) as response:
             return len(response.read())
 
     with ThreadPoolExecutor(8) as clients:

@@ -302,7 +302,7 @@ def test_touch_explores_a_tap_asks_and_a_long_press_pins(url: str, open_page: Ca
     assert where(page) == (4, 4)
     assert state(page)["pins"] == []
     send("touchStart", centre(page, 4, 4))
-    page.wait_for_timeout(400)
+    page.wait_for_selector("#first .ax-stage canvas.held")
     send("touchEnd")
     settle(page)
     assert state(page)["pins"] == [[4, 4]]
