@@ -23,7 +23,7 @@ from attn.colour import Convert, to_srgb
 from attn.errors import PlainError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "ICO")
-READABLE = "JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, ICO"
+READABLE = ["JPEG", "PNG", "WebP", "GIF", "TIFF", "BMP", "AVIF", "ICO"]
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".dib"),
     *(".avif", ".avifs", ".ico"),

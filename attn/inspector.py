@@ -289,8 +289,7 @@ class Inspector:
     def _bring(self, name: str, brought: Brought, kind: Kind | None, seed: int) -> None:
         """Take somebody's module among the mechanisms; what goes wrong in making it is kept for the results."""
         if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) or name in self.mechanisms:
-            taken = ", ".join(self.mechanisms)
-            raise MechanismError("reasons.mechanism.name", taken=taken, name=repr(name)[:60])
+            raise MechanismError("reasons.mechanism.name", taken=list(self.mechanisms), name=repr(name)[:60])
         channels = self.stem.channels
         module: Any = brought
         self.sources[name] = WeightsInfo("own")

@@ -108,6 +108,12 @@ def test_a_picture_too_large_is_said_without_english(size: tuple[int, int]) -> N
     assert not re.search("[A-Za-z]{2}", refused.value.sentence("zh"))
 
 
+def test_several_values_are_listed_as_the_language_does() -> None:
+    values = {"name": "m", "kinds": ["spatial", "gate"], "kind": "x"}
+    assert "spatial, gate" in text("en", "reasons.mechanism.kind", **values)
+    assert "spatial、gate" in text("zh", "reasons.mechanism.kind", **values)
+
+
 def test_text_fills_in_values() -> None:
     assert "7" in text("en", "page.error.number", name="Seed", low=0, high=9, value=7)
     with pytest.raises(KeyError):

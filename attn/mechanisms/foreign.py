@@ -71,7 +71,7 @@ class ForeignMechanism(nn.Module):
         self.module = module
         given = kind or getattr(module, "kind", None)
         if given is not None and given not in KINDS:
-            raise MechanismError("reasons.mechanism.kind", name=name, kinds=", ".join(KINDS), kind=given)
+            raise MechanismError("reasons.mechanism.kind", name=name, kinds=list(KINDS), kind=given)
         self.given: Kind | None = given
         self.kind: Kind = given or "none"
         self.title = str(getattr(module, "title", "") or type(module).__name__)
@@ -128,7 +128,7 @@ class ForeignMechanism(nn.Module):
         if ambiguous and self.given is None:
             return Note("reasons.mechanism.ambiguous", name=self.name, kind=self.kind)
         if len(found) > 1:
-            return Note("reasons.mechanism.several", name=self.name, kinds=", ".join(found))
+            return Note("reasons.mechanism.several", name=self.name, kinds=list(found))
         return None
 
     def _attributes(self) -> dict[tuple[int, str], Tensor]:

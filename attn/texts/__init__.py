@@ -39,9 +39,14 @@ def latex(name: str) -> list[str]:
 
 
 def text(language: str, key: str, **values: object) -> str:
-    """The text for ``key`` with its ``{named}`` places filled in.
+    """The text for ``key`` with its ``{named}`` places filled in; a list is joined as the language does.
 
     Raises:
         KeyError: no such key.
     """
-    return load_texts(language)[key].format(**values)
+    texts = load_texts(language)
+    said = {
+        name: texts["language.list"].join(map(str, value)) if isinstance(value, list) else value
+        for name, value in values.items()
+    }
+    return texts[key].format(**said)

@@ -148,7 +148,7 @@ def known_language(code: object) -> str:
 def check_choice(name: str, value: object, allowed: Sequence[object]) -> None:
     """ControlError where ``value`` is none of ``allowed``; ``name`` is the control's."""
     if value not in allowed:
-        listed = ", ".join(str(choice) for choice in allowed if choice != "")
+        listed = [str(choice) for choice in allowed if choice != ""]
         raise ControlError("page.error.choice", name=name, allowed=listed, value=in_short(value))
 
 

@@ -5,7 +5,7 @@ import { matrixFigure } from '../../web/grid.js';
 import { percent, readable } from '../../web/numbers.js';
 import { picture } from '../../web/picture.js';
 import { decodeRows } from '../../web/rows.js';
-import { sentences, t as text } from '../../web/texts.js';
+import { listed, sentences } from '../../web/texts.js';
 import { t } from './words.js';
 
 const SCALE = { table: 'viridis', low: 0.01, high: 100, log: true, unit: '×' };
@@ -45,7 +45,7 @@ function noteOf({ arrays, facts }, name, channel) {
   const width = arrays[`sources_${name}`].length / facts.channels;
   const from = [0, 1, 2].filter((i) => i < width).map((i) => {
     const at = channel * width + i;
-    return `#${arrays[`sources_${name}`][at]} (${percent(arrays[`shares_${name}`][at])})`;
+    return t('channel_map.source', { channel: arrays[`sources_${name}`][at], share: percent(arrays[`shares_${name}`][at]) });
   });
-  return t('channel_map.note', { channel, from: from.join(text('language.list')) });
+  return t('channel_map.note', { channel, from: listed(from) });
 }
