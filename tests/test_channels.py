@@ -43,13 +43,15 @@ def test_view_takes_its_numbers_from_the_inspection() -> None:
     assert all(m.specificity == (0.0, 0.0) for m in view.mechanisms[1:])
 
 
-def test_quantised_rows_keep_their_ends_and_zeros() -> None:
+@pytest.mark.parametrize("levels", [256, 64])
+def test_quantised_rows_keep_their_ends_and_zeros(levels: int) -> None:
     rows = np.random.default_rng(0).normal(size=(9, 300)).astype(np.float32)
     rows[0] = np.maximum(rows[0], 0)
     rows[1] = 3.25
-    codes, low, step = panel.quantise_rows(rows)
+    codes, low, step = panel.quantise_rows(rows, levels)
     back = low[:, None] + step[:, None] * codes
     assert codes.dtype == np.uint8
+    assert codes.max() == levels - 1
     assert (np.abs(back - rows) <= 0.501 * step[:, None] + 1e-6).all()
     assert (back[0][rows[0] == 0] == 0).all()
     assert (back[1] == 3.25).all()

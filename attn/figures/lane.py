@@ -18,6 +18,7 @@ Array = NDArray[np.float32]
 # Values of all channels' maps together, and of one mechanism's C × C map, as they travel: a byte each.
 MAX_MAP_VALUES = 128 * 1024
 MAX_WEIGHTS = 128 * 1024
+LIGHTS = 64  # of a channel's answers, which are shown as light and nowhere as numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +46,13 @@ class LaneView:
 def lane_arrays(view: LaneView) -> dict[str, NDArray[Any]]:
     """Every array the browser draws, by name.
 
-    ``features`` (C, positions of `facts["maps_grid"]`) uint8 with ``features_low`` and ``features_step`` a row.
-    ``weights_NAME``: gates (C,) or position gates (N,), float32. ``map_NAME``: rows ``rows_NAME`` of a channel map,
-    uint8 with low and step like the features.
+    ``features`` (C, positions of `facts["maps_grid"]`) uint8 below LIGHTS with ``features_low`` and ``features_step`` a
+    row. ``weights_NAME``: gates (C,) or position gates (N,), float32. ``map_NAME``: rows ``rows_NAME`` of a channel
+    map, uint8 with low and step like the features.
     """
     maps = pool_grid(view.features.astype(np.float32, copy=False), _pool(view.features.shape))
     arrays: dict[str, NDArray[Any]] = {}
-    _put_rows(arrays, "features", maps.reshape(len(maps), -1))
+    _put_rows(arrays, "features", maps.reshape(len(maps), -1), LIGHTS)
     for result in view.mechanisms:
         weights = result.weights
         assert weights is not None  # `from_inspection` leaves out what cannot be seen
@@ -101,5 +102,6 @@ def _rows_sent(channels: int) -> NDArray[np.intp]:
     return np.linspace(0, channels - 1, count).round().astype(np.intp)
 
 
-def _put_rows(arrays: dict[str, NDArray[Any]], name: str, rows: Array) -> None:
-    arrays[name], arrays[f"{name}_low"], arrays[f"{name}_step"] = quantise_rows(rows.astype(np.float32, copy=False))
+def _put_rows(arrays: dict[str, NDArray[Any]], name: str, rows: Array, levels: int = 256) -> None:
+    packed = quantise_rows(rows.astype(np.float32, copy=False), levels)
+    arrays[name], arrays[f"{name}_low"], arrays[f"{name}_step"] = packed

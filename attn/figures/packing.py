@@ -25,18 +25,19 @@ def pack_arrays(arrays: Mapping[str, NDArray[Any]], level: int = 1) -> bytes:
         if array.dtype.name not in readable:
             raise ValueError(f"expected one of {', '.join(readable)} for {name!r}, got {array.dtype.name}")
     data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
-    return gzip.compress(data, compresslevel=level, mtime=0)
+    packer = zlib.compressobj(level, zlib.DEFLATED, GZIP_WINDOW, zlib.DEF_MEM_LEVEL, strategy)
+    return packer.compress(data) + packer.flush()
 
 
-def quantise_rows(rows: Array) -> tuple[NDArray[np.uint8], Array, Array]:
-    """Codes (R, M) uint8 with low and step (R,): value = low + step · code, off by at most step / 2.
+def quantise_rows(rows: Array, levels: int = 256) -> tuple[NDArray[np.uint8], Array, Array]:
+    """Codes (R, M) below ``levels``, uint8, with low and step (R,): value = low + step · code, off by at most step / 2.
 
     A row's least and greatest value are kept exactly, so zeros of a ReLU stay zeros; a constant row has step 0.
     """
     low, high = rows.min(axis=1), rows.max(axis=1)
-    step = (high - low) / np.float32(255)
+    step = (high - low) / np.float32(levels - 1)
     scaled = np.divide(rows - low[:, None], step[:, None], out=np.zeros_like(rows), where=step[:, None] > 0)
-    return np.rint(scaled).clip(0, 255).astype(np.uint8), low.astype(np.float32), step.astype(np.float32)
+    return np.rint(scaled).clip(0, levels - 1).astype(np.uint8), low.astype(np.float32), step.astype(np.float32)
 
 
 def pool_grid(maps: Array, pool: int) -> Array:

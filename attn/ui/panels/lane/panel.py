@@ -55,7 +55,7 @@ class ChannelLane(gr.HTML):
             return None
         if isinstance(value, LaneRefused):
             return LaneData(facts=refusal(value.error))
-        data = pack_arrays(lane_arrays(value))
+        data = pack_arrays(lane_arrays(value), level=6)
         photograph = BytesIO()
         Image.fromarray(value.image).save(photograph, "JPEG", quality=92)  # the same file as the explorer's
         return LaneData(
