@@ -25,7 +25,10 @@ from attn.ui.storage import store
 __all__ = ["cached_file", "component_files", "pack_arrays", "refusal"]
 
 HERE = Path(__file__).parent
-FIRST = ("head", "page", "explorer", "lane")  # on the first screen; the others' modules wait for the first map
+# On the first screen. The others' modules wait for the first map, and until they are two screens away or nearer; those
+# in a place that is not open, until it is.
+FIRST = ("head", "page", "explorer", "lane")
+NEAR = "2000px"
 LONGEST_WAIT_MS = 30_000  # should nothing be heard of it
 _refusals = count()
 
@@ -80,7 +83,15 @@ const host = {{
   document.addEventListener('attn:map', () => setTimeout(done), {{ once: true }});
   setTimeout(done, {LONGEST_WAIT_MS});
 }});
-turn.then(() => {{
+turn.then(() => new Promise((done) => {{
+  if ({json.dumps(name in FIRST)}) return done();
+  const watcher = new IntersectionObserver((entries) => {{
+    if (!entries.some((entry) => entry.isIntersecting)) return;
+    watcher.disconnect();
+    done();
+  }}, {{ rootMargin: '{NEAR}' }});
+  watcher.observe(element);
+}})).then(() => {{
   for (const path of {paths}) {{
     const link = Object.assign(document.createElement('link'), {{ rel: 'modulepreload', href: at(path) }});
     if (!document.head.querySelector(`link[href="${{link.href}}"]`)) document.head.append(link);
