@@ -130,7 +130,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             shapes = gr.Markdown(elem_id="attn-shapes")
             figures = gr.Markdown(elem_id="attn-figures", **said["figures"])
             statements = gr.Markdown(elem_id="attn-statements", **said["statements"])
-            formulas = gr.Markdown(  # filled after the map: Gradio fetches what sets formulas with the first one
+            formulas = gr.Markdown(  # filled when looked at: what sets formulas is fetched with the first
                 elem_id="attn-formulas",
                 latex_delimiters=[{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$"}],
             )
@@ -227,6 +227,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
 
         # The panels change language by themselves; Gradio's components are told.
         head.language(_language, None, language, **quick)
+        head.reference(_formulas, language, formulas, **quick)
         language.change(translate, language, list(labelled.values()), **quick)
 
         def restored(chosen: str, request: gr.Request) -> list[Any]:
@@ -251,7 +252,6 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             changed(events.on_controls(show_shapes, 1), state, [shapes, banner], **latest)
         for done in weighed:
             done.success(events.on_controls(show_story, 2), state, [transposition, story, banner], **hidden)
-        explorer.shown(_formulas, language, formulas, **quick)
         explorer.shown(events.on_controls(show_blocks, 1), state, [blocks, banner], **latest)
         pair.ask(events.on_request(show_pair, 1, refused=PairRefused), state, [pair, banner], **latest)
         second.upload(events.on_controls(show_second, 1, refused=PairRefused), state, [pair, banner], **latest)

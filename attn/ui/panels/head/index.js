@@ -24,6 +24,7 @@ export async function mount(element, host) {
       else button.removeAttribute('aria-current');
     });
     emit('attn:place', { place });
+    if (place === 'reference') host.trigger('reference');
   }
 
   /** Opens a place as a step of the browser's history. */

@@ -17,7 +17,10 @@ class Head(gr.HTML):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(
-            {"languages": LANGUAGES}, apply_default_css=False, **component_files("head", ["language"]), **arguments
+            {"languages": LANGUAGES},
+            apply_default_css=False,
+            **component_files("head", ["language", "reference"]),
+            **arguments,
         )
 
     def postprocess(self, value: Any) -> Any:
