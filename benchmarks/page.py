@@ -303,8 +303,7 @@ def time_server(rounds: int) -> tuple[list[float], list[float]]:
     from PIL import Image
 
     from attn import Inspector, ResNetStem
-    from attn.ui.component import pack_arrays
-    from attn.ui.panels.explorer.panel import ExplorerView, encode_logits, encoding_error
+    from attn.ui.panels.explorer.panel import ExplorerView, encode_row
 
     inspector = Inspector()
     with Image.open(get_image("cheetah.jpg")) as opened:
@@ -317,12 +316,10 @@ def time_server(rounds: int) -> tuple[list[float], list[float]]:
         view = ExplorerView(
             encoding.image, encoding.grid, encoding.stride_px, encoding.queries, encoding.keys, {"source": "trained"}
         )
-        arrays = encode_logits(view.queries, view.keys)
+        row, _ = encode_row(view)
         photograph = io.BytesIO()
         Image.fromarray(view.image).save(photograph, "JPEG", quality=92)
-        data = pack_arrays(arrays, level=0)
-        encoding_error(view.queries, view.keys, arrays)
-        return len(data) + len(photograph.getvalue())
+        return len(row["steps"]) + len(photograph.getvalue())
 
     clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
     whole, bare = [], []

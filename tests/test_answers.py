@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from attn.ui.answers import show_map
+from attn.ui.answers import show_map, show_rest
 from attn.ui.controls import Controls
 
 
@@ -23,3 +23,33 @@ def test_a_picture_whose_numbers_were_guessed_says_so_in_the_visitors_language(t
     )
     assert said["deep", "zh"] == "这张图片的数值从 0 到 4095：0 显示为黑，4095 显示为白。"
     assert said["plain", "en"] == said["plain", "zh"] == ""
+
+
+def test_the_rest_is_of_the_map_that_was_shown_whatever_the_controls_say_by_now(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.png" for name in ("one", "other")]
+    for path, colour in zip(paths, ("teal", "plum"), strict=True):
+        Image.linear_gradient("L").convert("RGB").rotate(30, fillcolor=colour).save(path)
+    one, other = (Controls("en", str(path), longest_side=64) for path in paths)
+    shown = show_map(one)[0]
+    assert not shown.whole
+    for controls in (one, other, Controls("en", None)):
+        rest = show_rest({"key": shown.key}, controls)
+        assert rest.key == shown.key
+        assert np.array_equal(rest.keys, shown.keys)
+    assert show_rest({"key": "another server's"}, other).key == show_map(other)[0].key
+
+
+def test_the_first_query_is_at_the_place_where_the_reader_points(tmp_path: Path) -> None:
+    path = tmp_path / "plain.png"
+    Image.new("RGB", (64, 64), "teal").save(path)
+    controls = Controls("en", str(path), longest_side=64, detail="coarse")
+    assert show_map(controls)[0].query is None
+    for query, place in [
+        ({"row": 9, "col": 2, "rows": 16, "cols": 16}, (2, 0)),
+        ({"row": 3, "col": 3, "rows": 4, "cols": 4}, (3, 3)),
+        ({"row": 99, "col": 0, "rows": 4, "cols": 4}, None),
+        ({"row": "a", "col": 0, "rows": 4, "cols": 4}, None),
+        ({"row": 1, "col": 1, "rows": 0, "cols": 4}, None),
+        ({"row": 1}, None),
+    ]:
+        assert show_map(controls, query)[0].query == place

@@ -1,3 +1,4 @@
+import base64
 import gzip
 import re
 from pathlib import Path
@@ -8,16 +9,16 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load
 
+from attn.figures.compact import LARGEST_ERROR, compact_logits, decode_compact
 from attn.texts import load_texts
 from attn.ui.component import HERE, component_files
+from attn.ui.panels.explorer import panel
 from attn.ui.panels.explorer.panel import (
-    CHECKED_ROWS,
     Explorer,
     ExplorerNotice,
     ExplorerView,
-    decode_logits,
-    encode_logits,
-    encoding_error,
+    encode_row,
+    logits_file,
 )
 
 PANEL = HERE / "panels" / "explorer"
@@ -42,34 +43,77 @@ def view(grid: tuple[int, int] = (3, 4), channels: int = 8, **changes: Any) -> E
     return ExplorerView(**values)
 
 
-@pytest.mark.parametrize(("positions", "channels", "form"), [(60, 32, "logits"), (300, 32, "queries")])
+def decoded_row(row: dict[str, Any]) -> np.ndarray:
+    return -row["scale"] * np.frombuffer(base64.b64decode(row["steps"]), "<u2")
+
+
 @pytest.mark.parametrize("temperature", [0.25, 1, 4])
-def test_encoded_logits_give_the_true_maps_at_any_temperature(
-    positions: int, channels: int, form: str, temperature: float
-) -> None:
-    queries, keys = factors(positions, channels)
-    arrays = encode_logits(queries, keys)
-    assert form in arrays
+def test_the_first_row_gives_the_true_map_at_any_temperature(temperature: float) -> None:
+    shown = view((20, 15), 32)
+    row, error = encode_row(shown)
+    assert row["cell"] == [10, 7]
+    logits = (shown.queries @ shown.keys.T)[[10 * 15 + 7]]
+    true, found = softmax(logits / temperature), softmax(decoded_row(row)[None] / temperature)
+    assert np.abs(found - true).max() < 0.004 / temperature * true.max()
+    if temperature == 1:
+        assert error == pytest.approx(np.abs(found - true).max() * 300, rel=1e-2, abs=1e-5)
+
+
+@pytest.mark.parametrize("positions", [60, 300])
+@pytest.mark.parametrize("temperature", [0.25, 1, 4])
+def test_the_arrays_give_the_true_maps_as_near_as_is_said(positions: int, temperature: float, tmp_path: Path) -> None:
+    queries, keys = factors(positions, 32)
+    file, error = logits_file(queries, keys, "", str(tmp_path))
+    there = decode_compact(load(gzip.decompress(Path(file.path).read_bytes())))
     true = softmax(queries @ keys.T / temperature)
-    decoded = softmax(decode_logits(arrays, np.arange(positions)) / temperature)
-    assert np.abs(decoded - true).max() * positions < 0.004 / temperature * (true.max() * positions)
-    assert encoding_error(queries, keys, arrays, temperature) == pytest.approx(
-        np.abs(decoded - true).max() * positions, abs=2e-4 * positions
-    )
+    off = np.abs(softmax(there[0] @ there[1].T / temperature) - true)
+    largest = (off / true.max(axis=1, keepdims=True)).max()
+    assert largest < 1.02 * LARGEST_ERROR * max(1, 1 / temperature) * (1 if temperature == 1 else 2)
+    if temperature == 1:
+        assert off.max() * positions == pytest.approx(error, rel=2e-2)
+
+
+@pytest.mark.parametrize(
+    ("opening", "cell"),
+    [("", [1, 2]), ("q2.3", [2, 3]), ("dlinear~q0.1~p2.2", [0, 1]), ("p2.2", [1, 2]), ("q9.9", [2, 3])],
+)
+def test_the_row_is_of_the_query_that_the_map_opens_with(opening: str, cell: list[int]) -> None:
+    assert encode_row(view(view=opening))[0]["cell"] == cell
 
 
 def test_a_row_of_equal_logits_stays_equal() -> None:
-    arrays = encode_logits(np.zeros((6, 4), np.float32), np.ones((6, 4), np.float32))
-    assert np.array_equal(decode_logits(arrays, np.arange(6)), np.zeros((6, 6)))
+    row, error = encode_row(view(queries=np.zeros((12, 8), np.float32)))
+    assert (decoded_row(row) == 0).all()
+    assert error == 0
 
 
-def test_the_smaller_form_travels() -> None:
-    for positions, channels in ((64, 32), (65, 32)):
-        arrays = encode_logits(*factors(positions, channels))
-        assert (
-            sum(array.nbytes for array in arrays.values())
-            <= 2 * min(positions**2, 2 * positions * channels) + 8 * positions
-        )
+def test_what_is_not_whole_is_small_and_the_rest_the_same_map() -> None:
+    first, whole = (Explorer().postprocess(view((20, 20), 64, whole=each, key="k")) for each in (False, True))
+    assert first is not None
+    assert whole is not None
+    assert first.arrays is None
+    assert whole.arrays is not None
+    assert (first.row, first.key, first.image) == (whole.row, whole.key, whole.image)
+    assert len(first.model_dump_json()) < 2000 + 400 * 2 * 4 / 3
+    assert first.tolerance < whole.tolerance < LARGEST_ERROR * 400
+
+
+def test_arrays_are_made_once_for_one_map(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def counted(*arguments: Any) -> Any:
+        made.append(1)
+        return compact_logits(*arguments)
+
+    monkeypatch.setattr(panel, "compact_logits", counted)
+    queries, keys = factors(30, 8)
+    several = [logits_file(queries, keys, key, str(tmp_path)) for key in ("once", "once", "", "")]
+    assert len(made) == 3
+    assert len({file.path for file, _ in several}) == 1
+    for i in range(panel.KEPT):
+        logits_file(queries, keys, f"later {i}", str(tmp_path))
+    logits_file(queries, keys, "once", str(tmp_path))
+    assert len(made) == 3 + panel.KEPT + 1
 
 
 def test_value_travels_as_files_and_small_json() -> None:
@@ -82,12 +126,15 @@ def test_value_travels_as_files_and_small_json() -> None:
     with Image.open(data.image.path) as photograph:
         assert photograph.size == (64, 48)
     arrays = load(gzip.decompress(Path(data.arrays.path).read_bytes()))
-    assert {name: array.shape for name, array in arrays.items()} == {"logits": (12, 12), "logit_scale": (12,)}
+    assert {name: array.shape for name, array in arrays.items()} == {
+        "query_planes": (3, 8, 12), "query_scale": (12,), "key_planes": (3, 8, 12), "key_scale": (12,),
+        "column_scale": (8,),
+    }  # fmt: skip
     assert 0 < data.tolerance < 0.01
     assert data.checked == 12
-    larger = Explorer().postprocess(view(grid=(9, 8)))
-    assert larger is not None
-    assert larger.checked == CHECKED_ROWS == 64
+    first = Explorer().postprocess(view(whole=False))
+    assert first is not None
+    assert first.checked == 1
 
 
 def test_same_view_gives_the_same_files_and_another_gives_others() -> None:

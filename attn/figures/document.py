@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from attn.figures.compact import compact_logits
+from attn.figures.compact import compact_logits, pack_compact
 from attn.figures.lane import LaneView, lane_arrays, lane_facts
 from attn.figures.packing import pack_arrays
 from attn.texts import LANGUAGES, load_texts
@@ -119,7 +119,7 @@ def _explorer_value(inspection: Inspection, view: str) -> dict[str, Any]:
     height, width = inspection.image.shape[:2]
     return {
         "state": "ready",
-        "arrays": {"url": _data("application/gzip", pack_arrays(arrays, level=6))},
+        "arrays": {"url": _data("application/gzip", pack_compact(arrays))},
         "size": [width, height],
         "grid": list(inspection.grid),
         "stride_px": inspection.stride_px,

@@ -1,6 +1,6 @@
 """How arrays travel to the browser, from a server or inside a file: as bytes, averaged, in one gzip file."""
 
-import gzip
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,12 +10,14 @@ from safetensors.numpy import save
 
 Array = NDArray[np.float32]
 
+GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's largest window, in gzip's wrapping
 
-def pack_arrays(arrays: Mapping[str, NDArray[Any]], level: int = 1) -> bytes:
+
+def pack_arrays(arrays: Mapping[str, NDArray[Any]], level: int = 1, strategy: int = zlib.Z_DEFAULT_STRATEGY) -> bytes:
     """One gzip file of safetensors: uint8, int8, uint16, int16, int32 and float32 arrays in C order.
 
-    ``level`` is gzip's. 0 stores: right for quantised noise, on which compression costs more time than it saves;
-    the browser inflates either as it arrives.
+    ``level`` and ``strategy`` are zlib's. Level 0 stores: right for noise, on which compression costs more time than it
+    saves; the browser inflates either as it arrives.
 
     Raises:
         ValueError: an array of another type, which `readSafetensors` in ``web/arrays.js`` could not read.

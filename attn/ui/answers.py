@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import gradio as gr
 import torch
@@ -27,7 +28,7 @@ from attn.ui.examples import EXAMPLES
 from attn.ui.gate import MOST
 from attn.ui.panels.blocks.panel import BlocksView, block_taken
 from attn.ui.panels.channels.panel import ChannelsView
-from attn.ui.panels.explorer.panel import ExplorerView
+from attn.ui.panels.explorer.panel import ExplorerRest, ExplorerView
 from attn.ui.panels.lab.panel import LabView, lab_view
 from attn.ui.panels.lane.panel import LaneView
 from attn.ui.panels.own_gates.panel import OwnGatesView
@@ -81,7 +82,13 @@ def _inspector(
 
 
 def _encode(settled: Controls) -> Encoding:
-    return inspector_of(settled).encode(settled.photograph, settled.longest_side)  # type: ignore[arg-type]
+    encoding = inspector_of(settled).encode(settled.photograph, settled.longest_side)  # type: ignore[arg-type]
+    _kept[encoding.key] = encoding
+    return encoding
+
+
+# Those that are still kept, by their keys.
+_kept: WeakValueDictionary[str, Encoding] = WeakValueDictionary()
 
 
 def _inspect(settled: Controls) -> Inspection:
@@ -130,8 +137,13 @@ def weights_badge(info: WeightsInfo) -> dict[str, Any]:
     return {name: in_short(value) if isinstance(value, str) else value for name, value in badge.items()}
 
 
-def explorer_view(controls: Controls, shown: str = "") -> ExplorerView:
-    """The photograph's map, ready to explore; ``shown`` is the explorer's part of a share link."""
+def explorer_view(
+    controls: Controls, shown: str = "", *, whole: bool = False, query: Mapping[str, Any] | None = None
+) -> ExplorerView:
+    """The photograph's map; ``shown`` is the explorer's part of a share link, ``whole`` see `ExplorerView`.
+
+    ``query`` is where the page points, {"row", "col", "rows", "cols"}, on whatever grid.
+    """
     encoding = encoding_of(controls)
     return ExplorerView(
         image=encoding.image,
@@ -142,18 +154,39 @@ def explorer_view(controls: Controls, shown: str = "") -> ExplorerView:
         weights=weights_badge(inspector_of(controls).sources["spatial"]),
         view=shown,
         key=encoding.key,
+        whole=whole,
+        query=_same_spot(query, encoding.grid),
     )
 
 
-def show_map(controls: Controls) -> tuple[ExplorerView, str]:
+def _same_spot(query: Mapping[str, Any] | None, grid: tuple[int, int]) -> tuple[int, int] | None:
+    """The position at the place of ``query``, as the page's script finds it (web/cell.js); None for what says none."""
+    try:
+        places = ((query[name], query[side]) for name, side in (("row", "rows"), ("col", "cols")))  # type: ignore[index]
+        row, col = (int((place + 0.5) / side * here) for (place, side), here in zip(places, grid, strict=True))
+    except (TypeError, KeyError, ValueError, ArithmeticError):
+        return None
+    return (row, col) if 0 <= row < grid[0] and 0 <= col < grid[1] else None
+
+
+def show_map(controls: Controls, query: Mapping[str, Any] | None = None) -> tuple[ExplorerView, str]:
     """The map, and a notice where it is not of the weights asked for, or the picture's numbers were guessed at."""
-    shown = explorer_view(controls)
+    shown = explorer_view(controls, query=query)
     notices = [notice.sentence(controls.language) for notice in encoding_of(controls).notices]
     if (weights := controls.settled().weights) != controls.weights:
         key = "page.fallback.tuned" if weights == "trained" else "page.fallback.trained"
         stem = text(controls.language, "bench.file.bundled") if controls.stem == "bundled" else controls.stem
         notices.insert(0, text(controls.language, key, stem=stem, stage=controls.stage))
     return shown, "\n\n".join(notices)
+
+
+def show_rest(asked: Mapping[str, Any], controls: Controls) -> ExplorerRest:
+    """All that pointing at a map needs; follows `show_map`, so that the first map does not wait for it.
+
+    Of the map with the ``key`` asked for, whatever the controls say by now; where it is not kept, of theirs.
+    """
+    encoding = _kept.get(str(asked.get("key"))) or encoding_of(controls)
+    return ExplorerRest(encoding.queries, encoding.keys, encoding.key)
 
 
 def browsers_picture(path: str) -> str | None:

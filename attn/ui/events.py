@@ -30,16 +30,18 @@ class Events:
 
     def on_controls(
         self,
-        function: Callable[[Controls], Any],
+        function: Callable[..., Any],
         outputs: int,
         *,
         refused: Refused | None = None,
         set_back: Callable[[Any], list[Any]] | None = None,
+        tells: bool = False,
     ) -> Callable[..., Any]:
         """``function`` as an answer; the download of a network's weights shows as a bar on the page.
 
         With ``set_back`` the last input is what is shown, and further outputs follow the banner: where the answer is a
-        refusal they get what ``set_back`` makes of it, else they stay.
+        refusal they get what ``set_back`` makes of it, else they stay. With ``tells`` the function gets that input,
+        too, before the controls.
         """
 
         async def answer(
@@ -48,7 +50,8 @@ class Events:
             *values: Any,
         ) -> list[Any]:
             back = set_back(values[-1]) if set_back else []
-            return await self._answer(function, (), values, outputs, request, refused, back)
+            shown = (values[-1],) if tells else ()
+            return await self._answer(function, shown, values, outputs, request, refused, back)
 
         return answer
 
@@ -71,7 +74,7 @@ class Events:
     async def _answer(
         self,
         function: Callable[..., Any],
-        asked: tuple[Mapping[str, Any], ...],
+        asked: tuple[Any, ...],
         values: Sequence[Any],
         outputs: int,
         request: gr.Request | None,

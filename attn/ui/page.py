@@ -24,6 +24,7 @@ from attn.ui.answers import (
     show_map,
     show_own_gates,
     show_pair,
+    show_rest,
     show_second,
     show_shapes,
     show_story,
@@ -170,7 +171,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         def inspect_after(event: Callable[..., Any], **arguments: Any) -> Any:
             arguments["js"] = call(PHOTOGRAPH, f"module.asked({names}, values)", "...values")
             return event(
-                events.on_controls(_show_map, 3, set_back=_set_back),
+                events.on_controls(_show_map, 3, set_back=_set_back, tells=True),
                 [*state, bridge],
                 [*shows_map, stem, stage, detail, longest_side, seed],
                 **arguments,
@@ -243,6 +244,8 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         # The map first: the lane waits until the browser has drawn it; the bench is filled when somebody goes there.
         hidden: dict[str, Any] = {"show_progress": "hidden", **private}
         latest: dict[str, Any] = {"trigger_mode": "always_last", **hidden}
+        no_rest = partial(ExplorerNotice, state="lacking")
+        explorer.rest(events.on_request(show_rest, 1, refused=no_rest), state, [explorer, banner], **latest)
         weighed = [
             event(events.on_controls(show_lane, 1, refused=LaneRefused), state, [lane, banner], **latest)
             for event in (explorer.shown, lane.again)
@@ -299,20 +302,25 @@ def _opening(settings: Settings) -> tuple[Controls, ExplorerView | ExplorerNotic
         try:
             controls = wanted.controls()
             shown = OPENING_VIEW if controls == Settings().controls() else ""
-            return controls, explorer_view(controls, shown), sentence
+            return controls, explorer_view(controls, shown, whole=True), sentence
         except PlainError as error:
             reason = worded(error, "en")
             sentence = text("en", "page.fallback.stem", reason=reason)
     return controls, ExplorerNotice(reason), reason
 
 
-def _show_map(controls: Controls) -> list[Any]:
-    """The map, the address, the photograph where a browser cannot show what was brought, and a notice."""
+def _show_map(told: Any, controls: Controls) -> list[Any]:
+    """The map, the address, the photograph where a browser cannot show what was brought, and a notice.
+
+    ``told`` is what `address_of` told of the last map, and ``query``, where the reader points in it.
+    """
     if not controls.photograph:
         return [*[gr.skip()] * 3, notice(text(controls.language, "page.notice.no_image"))]
-    shown, sentence = show_map(controls)
+    address = address_of(controls)
+    same = isinstance(told, dict) and told.get("photograph") == address["photograph"]
+    shown, sentence = show_map(controls, told.get("query") if same else None)
     preview = browsers_picture(controls.photograph)
-    return [shown, address_of(controls), preview or gr.skip(), notice(sentence)]
+    return [shown, address, preview or gr.skip(), notice(sentence)]
 
 
 def _set_back(shown: Any) -> list[Any]:

@@ -1,6 +1,7 @@
 """A page with two explorers and a lane, started as a process by test_explorer_browser.py."""
 
 import json
+import threading
 from typing import Any
 
 import gradio as gr
@@ -8,7 +9,7 @@ import numpy as np
 
 from attn.ui.controls import ControlError
 from attn.ui.modules import module_routes
-from attn.ui.panels.explorer.panel import Explorer, ExplorerNotice, ExplorerView
+from attn.ui.panels.explorer.panel import Explorer, ExplorerNotice, ExplorerRest, ExplorerView
 from attn.ui.panels.lane.panel import ChannelLane, LaneRefused
 
 GRID = (12, 16)
@@ -35,6 +36,10 @@ VALUES = {
     "64": make_view((64, 64), 32, seed=2),
     "restored": make_view(GRID, 128, view="q2.3~p4.5_6.7~dcolumn~t0.5"),
     "error": ExplorerNotice("The photograph is too large."),
+    # One query's logits; the rest when it is asked for and let go, or never.
+    "later": make_view((10, 14), 32, seed=6, key="later", whole=False),
+    "latest": make_view((14, 10), 32, seed=7, key="latest", whole=False, view="q2.3~p4.5"),
+    "never": make_view((8, 9), 32, seed=8, key="never", whole=False),
 }
 
 
@@ -48,6 +53,21 @@ def build() -> gr.Blocks:
         gr.Button("refuse", elem_id="refuse").click(lambda: refusal, None, lane)
         told = gr.Textbox(elem_id="told")
         lane.again(lambda: "again", None, told)
+        let_go = threading.Event()
+        asked: list[str] = []
+
+        def rest(event: gr.EventData) -> ExplorerRest | ExplorerNotice:
+            key = event._data["key"]
+            asked.append(key)
+            if key == "never":
+                return ExplorerNotice("", state="lacking")
+            let_go.wait(60)
+            return ExplorerRest(VALUES[key].queries, VALUES[key].keys, key)
+
+        first.rest(rest, None, first, show_progress="hidden")
+        gr.Button("hold", elem_id="hold").click(let_go.clear)
+        gr.Button("let go", elem_id="let-go").click(let_go.set)
+        gr.Button("asked", elem_id="asked").click(lambda: json.dumps(asked), None, told)
 
         def tell(event: gr.EventData) -> str:
             return json.dumps(event._data)

@@ -43,14 +43,14 @@ def page(url: str, open_page: Callable[..., Any]) -> Any:
 
 def ready(page: Any) -> Any:
     for name in ("first", "second"):
-        page.wait_for_selector(f"#{name} .attn-explorer[data-state=ready]")
+        page.wait_for_selector(f"#{name} .attn-explorer[data-state=ready][data-whole]")
     return page
 
 
 def set_value(page: Any, name: str) -> None:
     rows, cols = VALUES[name].grid
     page.click(f"#set-{name}")
-    page.wait_for_selector(f"#first .attn-explorer[data-state=ready][data-rows='{rows}'][data-cols='{cols}']")
+    page.wait_for_selector(f"#first [data-state=ready][data-whole][data-rows='{rows}'][data-cols='{cols}']")
 
 
 def centre(page: Any, row: int, col: int, grid: tuple[int, int] = GRID, which: str = "first") -> tuple[float, float]:
@@ -408,3 +408,56 @@ def test_a_refused_lane_says_why_until_the_next_map(page: Any) -> None:
     page.click("#refuse")
     page.evaluate("window.attn.setLang('zh')")
     notice.get_by_text(text("zh", "page.error.no_image")).wait_for()
+
+
+def held(page: Any, name: str) -> None:
+    """Sets a value whose rest the server holds back; its first map is there."""
+    rows, cols = VALUES[name].grid
+    page.click("#hold")
+    page.click(f"#set-{name}")
+    page.wait_for_selector(f"#first .attn-explorer[data-state=ready][data-rows='{rows}'][data-cols='{cols}']")
+
+
+def test_one_query_is_there_before_the_others_which_are_not_made_up(page: Any) -> None:
+    view = VALUES["later"]
+    held(page, "later")
+    assert where(page) == (5, 7)
+    assert_numbers(page, view, 5, 7)
+    set_control(page, "temperature", "1")
+    assert_numbers(page, view, 5, 7, temperature=2)
+    page.mouse.move(*centre(page, 2, 3, view.grid))
+    page.locator("#first .ax-sentence", has_text="on their way").wait_for()
+    assert where(page) == (5, 7)  # whose map it still is
+    assert page.locator("#first .attn-explorer").get_attribute("data-whole") is None
+    page.click("#let-go")
+    page.wait_for_selector("#first .attn-explorer[data-whole][data-row='2'][data-col='3']")
+    page.wait_for_function(
+        "perplexity => Math.abs(document.querySelector('#first [data-number=perplexity] td').dataset.value"
+        " / perplexity - 1) < 1e-3",
+        arg=float(perplexity(attention(view, 2, 2 * 14 + 3))[0]),
+    )
+
+
+def test_what_comes_late_for_one_map_is_not_mixed_into_the_next(page: Any) -> None:
+    held(page, "later")
+    page.click("#set-latest")  # with a pin: it cannot be shown without its rest
+    page.locator("#first .attn-explorer[data-state=loading]").wait_for()
+    page.click("#let-go")
+    page.wait_for_selector("#first .attn-explorer[data-state=ready][data-whole][data-key=latest][data-pins='1']")
+    assert where(page) == (2, 3)
+    assert_numbers(page, VALUES["latest"], 2, 3)
+    hover(page, 7, 8, VALUES["latest"].grid)
+    assert_numbers(page, VALUES["latest"], 7, 8)
+
+
+def test_a_rest_that_cannot_be_had_is_asked_for_once_more_and_then_said(page: Any) -> None:
+    held(page, "never")
+    page.mouse.move(*centre(page, 2, 3, VALUES["never"].grid))
+    page.locator("#first .ax-sentence", has_text="could not be fetched").wait_for()
+    page.click("#asked")
+    page.wait_for_function("() => document.querySelector('#told textarea, #told input').value")
+    assert json.loads(page.locator("#told textarea, #told input").input_value()).count("never") == 2
+    assert where(page) == (4, 4)
+    set_value(page, "first")  # and nothing is lost by it
+    hover(page, 1, 1)
+    assert_numbers(page, FIRST, 1, 1)

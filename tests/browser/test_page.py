@@ -32,7 +32,7 @@ def page(app_url: str, open_page: Callable[..., Any]) -> Any:
 
 
 def ready(page: Any) -> Any:
-    page.wait_for_selector(READY, timeout=60_000)
+    page.wait_for_selector(f"{READY}[data-whole]", timeout=60_000)
     page.wait_for_selector(".attn-channel-lane[data-state=ready]", timeout=60_000)
     return page
 
@@ -66,7 +66,7 @@ def choose_weights(page: Any, source: str, language: str = "en") -> None:
 
 def wait_for_weights(page: Any, source: str) -> None:
     page.wait_for_selector(f".ax-badge[data-source={source}]", timeout=60_000)
-    page.wait_for_selector(READY, timeout=60_000)
+    page.wait_for_selector(f"{READY}[data-whole]", timeout=60_000)
 
 
 def test_pointing_shows_pythons_numbers_without_a_request(page: Any) -> None:
@@ -221,7 +221,7 @@ def test_a_link_restores_the_view(app_url: str, open_page: Callable[..., Any]) -
     hover(first, 3, 4)
     first.keyboard.press("Enter") if first.locator(".ax-stage canvas").focus() else first.mouse.down()
     first.mouse.up()
-    first.wait_for_function("() => new URLSearchParams(location.search).get('view')")
+    first.wait_for_function("() => new URLSearchParams(location.search).get('view')?.includes('p3.4')")
     second = ready(open_page(first.url))
     second.wait_for_selector(f"{READY}[data-rows='14'][data-cols='20'][data-pins='1']")
     assert badge(second) == "random"

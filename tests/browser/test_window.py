@@ -56,7 +56,7 @@ PIXELS = """(selector) => {
 
 
 def ready(page: Any) -> Any:
-    page.wait_for_selector(MAP, timeout=60_000)
+    page.wait_for_selector(f"{MAP}[data-whole]", timeout=60_000)
     page.wait_for_selector(LANE, timeout=60_000)
     return page
 

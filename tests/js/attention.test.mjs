@@ -2,15 +2,13 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { attentionColumn, meanOverlap, softmax, sweep } from '../../attn/ui/web/attention.js';
-import { logitsFromFactors, logitsFromTable } from '../../attn/ui/web/logits.js';
+import { logitsFromFactors } from '../../attn/ui/web/logits.js';
 import { entropy } from '../../attn/ui/web/statistics.js';
 import { allNear, near } from './near.mjs';
 
-test('a table gives rows and columns of the same logits', () => {
-  const table = logitsFromTable(Uint16Array.of(0, 10, 4, 0), Float32Array.of(0.5, 0.25));
-  allNear([...table.row(0, new Float32Array(2))], [0, -5]);
-  allNear([...table.column(0, new Float32Array(2))], [0, -1]);
-});
+// The logits of two queries, in halves.
+const ofTwo = (...logits) =>
+  logitsFromFactors(Int16Array.from(logits), Float32Array.of(0.5, 0.5), Int16Array.of(1, 0, 0, 1), Float32Array.of(1, 1));
 
 test('factors give rows and columns of queries times keys, any number of channels', () => {
   for (const channels of [1, 4, 6]) {
@@ -38,7 +36,7 @@ test('softmax by hand, and its temperature', () => {
 });
 
 test('the pass over all queries gives the mean map and what columns need', () => {
-  const table = logitsFromTable(Uint16Array.of(0, 3, 5, 0), Float32Array.of(0.5, 0.5));
+  const table = ofTwo(0, -3, -5, 0);
   const steps = sweep(table, 2);
   assert.equal(steps.next().value, 1);
   const all = steps.next().value;

@@ -1,20 +1,28 @@
 // Byte planes, as attn/figures/compact.py writes them.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { joinPlanes, logitsFrom } from '../../attn/ui/web/logits.js';
+import { joinPlanes, logitsFrom, logitsOfOne } from '../../attn/ui/web/logits.js';
 
-// Two positions, three columns: 1, −2, 300 and −32767, 0, 256.
-const columns = [1, -32767, -2, 0, 300, 256];
-const planes = Uint8Array.from([...columns.map((v) => v & 255), ...columns.map((v) => (v >> 8) & 255)]);
+// Two positions, three columns: 1, −2, 300 and −70000, 0, 256, written as 0 −1 1 −2 … → 0 1 2 3 …
+const columns = [1, -70000, -2, 0, 300, 256].map((v) => (v < 0 ? -2 * v - 1 : 2 * v));
+const planes = Uint8Array.from([0, 8, 16].flatMap((shift) => columns.map((v) => (v >> shift) & 255)));
 
 test('planes give the integers row by row', () => {
-  assert.deepEqual([...joinPlanes(planes, 2)], [1, -2, 300, -32767, 0, 256]);
+  assert.deepEqual([...joinPlanes(planes, 2)], [1, -2, 300, -70000, 0, 256]);
 });
 
-test('logits are products of rows, each with its scale', () => {
+test('logits are products of rows, each with its scale, and of columns with theirs', () => {
   const source = logitsFrom({
     query_planes: planes, query_scale: Float32Array.of(1, 0.5), key_planes: planes, key_scale: Float32Array.of(2, 1),
+    column_scale: Float32Array.of(1, 10, 1),
   });
   assert.equal(source.n, 2);
-  assert.deepEqual([...source.row(0, new Float32Array(2))], [2 * (1 + 4 + 90000), -32767 + 300 * 256]);
+  assert.deepEqual([...source.row(0, new Float32Array(2))], [2 * (1 + 40 + 90000), -70000 + 300 * 256]);
+});
+
+test('one query alone, from the text it comes in', () => {
+  const steps = btoa(String.fromCharCode(...new Uint8Array(Uint16Array.of(0, 10, 65535).buffer)));
+  const source = logitsOfOne({ steps, scale: 0.5 });
+  assert.equal(source.n, 3);
+  assert.deepEqual([...source.row(2, new Float32Array(3))], [-0, -5, -32767.5]);
 });

@@ -36,7 +36,12 @@ test('what nobody waits for any more ends', async () => {
 });
 
 test('where no worker can be had the work is done all the same', async () => {
-  const arrays = { logits: Uint16Array.of(0, 3, 5, 0), logit_scale: Float32Array.of(0.5, 0.5) };
+  const scale = Float32Array.of(1, 1);
+  const arrays = {
+    query_planes: Uint8Array.of(2, 0, 0, 4, ...new Uint8Array(8)), query_scale: scale, // [1, 0], [0, 2]
+    key_planes: Uint8Array.of(2, 0, 0, 2, ...new Uint8Array(8)), key_scale: scale,
+    column_scale: scale,
+  };
   const { mean, logSumExp } = await inBackground('sweep', { arrays, temperature: 1 });
   assert.equal(mean.length, 2);
   assert.ok(Math.abs(mean[0] + mean[1] - 1) < 1e-6);

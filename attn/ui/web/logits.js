@@ -1,54 +1,49 @@
-// Logits (before the softmax) from either form the server sends. A source has n positions and gives the logits of one
+// Logits (before the softmax) from what the server sends. A source has n positions and gives the logits of one
 // query (row), of four at once (for passes over all queries), or towards one key (column). Each row may be shifted by a
 // constant, which no softmax sees.
 
-/**
- * The source for the arrays of `encode_logits`, a table for small grids, query and key factors for large ones; or of
- * `compact_logits`, factors as byte planes.
- */
+/** The source for the arrays of `compact_logits`: query and key factors as byte planes. */
 export function logitsFrom(arrays) {
-  if (arrays.logits) return logitsFromTable(arrays.logits, arrays.logit_scale);
   const n = arrays.query_scale.length;
-  const queries = arrays.queries ?? joinPlanes(arrays.query_planes, n);
-  const keys = arrays.keys ?? joinPlanes(arrays.key_planes, n);
-  return logitsFromFactors(queries, arrays.query_scale, keys, arrays.key_scale);
+  const [queries, keys] = [arrays.query_planes, arrays.key_planes].map((planes) => joinPlanes(planes, n));
+  return logitsFromFactors(queries, arrays.query_scale, keys, arrays.key_scale, arrays.column_scale);
 }
 
-/** (n, width) int16 from its bytes, (2, width, n): the low ones column by column, then the high ones. */
-export function joinPlanes(planes, n) {
-  const half = planes.length / 2;
-  const width = half / n;
-  const out = new Int16Array(half);
-  for (let c = 0, at = 0; c < width; c++) {
-    for (let i = 0; i < n; i++, at++) out[i * width + c] = planes[at] | (planes[half + at] << 8);
-  }
-  return out;
-}
-
-/** logits[i, j] = −steps[i, j] · scale[i] */
-export function logitsFromTable(steps, scale) {
-  const n = scale.length;
-  const row = (i, out) => {
-    const step = -scale[i];
-    for (let j = 0, at = i * n; j < n; j++, at++) out[j] = steps[at] * step;
-    return out;
-  };
+/** The source that knows one query alone, of `encode_row`: its logits are −steps · scale. */
+export function logitsOfOne({ steps, scale }) {
+  const bytes = Uint8Array.from(atob(steps), (character) => character.charCodeAt(0));
+  const logits = Float32Array.from(new Uint16Array(bytes.buffer), (step) => -step * scale);
   return {
-    n,
-    row,
-    fourRows: (first, outs) => outs.forEach((out, k) => row(Math.min(first + k, n - 1), out)),
-    column(j, out) {
-      for (let i = 0, at = j; i < n; i++, at += n) out[i] = -steps[at] * scale[i];
+    n: logits.length,
+    row: (_, out) => {
+      out.set(logits);
       return out;
     },
   };
 }
 
-/** logits[i, j] = queries[i] · keys[j], both integer rows with one scale each */
-export function logitsFromFactors(queries, queryScale, keys, keyScale) {
+/**
+ * (n, width) int32 from its bytes, (3, width, n): the lowest ones column by column, then the higher ones; 0 −1 1 −2 …
+ * are written as 0 1 2 3 …
+ */
+export function joinPlanes(planes, n) {
+  const third = planes.length / 3;
+  const width = third / n;
+  const out = new Int32Array(third);
+  for (let c = 0, at = 0; c < width; c++) {
+    for (let i = 0; i < n; i++, at++) {
+      const code = planes[at] | (planes[third + at] << 8) | (planes[2 * third + at] << 16);
+      out[i * width + c] = (code >>> 1) ^ -(code & 1);
+    }
+  }
+  return out;
+}
+
+/** logits[i, j] = queries[i] · keys[j], both integer rows with one scale each; `columnScale` of the products, or none */
+export function logitsFromFactors(queries, queryScale, keys, keyScale, columnScale = null) {
   const n = queryScale.length;
   const channels = queries.length / n;
-  const q = scaledRows(queries, queryScale);
+  const q = scaledRows(queries, queryScale, columnScale);
   const k = scaledRows(keys, keyScale);
   const query = (i) => q.subarray(Math.min(i, n - 1) * channels, Math.min(i + 1, n) * channels);
   return {
@@ -59,12 +54,12 @@ export function logitsFromFactors(queries, queryScale, keys, keyScale) {
   };
 }
 
-/** value = code · scale of its row, as float32 */
-export function scaledRows(codes, scale) {
+/** value = code · scale of its row (· scale of its column), as float32 */
+export function scaledRows(codes, scale, columnScale = null) {
   const width = codes.length / scale.length;
   const out = new Float32Array(codes.length);
   for (let i = 0, at = 0; i < scale.length; i++) {
-    for (let c = 0; c < width; c++, at++) out[at] = codes[at] * scale[i];
+    for (let c = 0; c < width; c++, at++) out[at] = codes[at] * scale[i] * (columnScale ? columnScale[c] : 1);
   }
   return out;
 }

@@ -26,7 +26,7 @@ from attn.measures.components import Components, principal_components
 from attn.mechanisms import MECHANISMS
 from attn.texts import LANGUAGES, latex
 from attn.ui.component import cached_file, component_files, pack_arrays
-from attn.ui.panels.explorer.panel import encode_logits, logits_file
+from attn.ui.panels.explorer.panel import logits_file
 
 Array = NDArray[np.float32]
 
@@ -123,7 +123,7 @@ class Channels(gr.HTML):
         return ChannelsData(
             image=cached_file(photograph.getvalue(), "photograph.jpg", cache, "image/jpeg"),
             arrays=cached_file(data, "channels.safetensors.gz", cache, "application/gzip"),
-            logits=logits_file(encode_logits(value.queries, value.keys), cache),
+            logits=logits_file(value.queries, value.keys, value.key, cache)[0],
             key=value.key,
             facts=panel_facts(value),
         )

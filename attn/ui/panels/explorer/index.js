@@ -8,7 +8,7 @@ import { tellMap } from '../../web/current.js';
 import { fetchImage } from '../../web/fetch.js';
 import { litPhotograph } from '../../web/light.js';
 import { makeFigure } from '../../web/figure.js';
-import { logitsFrom } from '../../web/logits.js';
+import { logitsFrom, logitsOfOne } from '../../web/logits.js';
 import { fixed, readable, signed } from '../../web/numbers.js';
 import { emit, newSource, on, onSpoken } from '../../web/services.js';
 import { publish } from '../../web/shown.js';
@@ -27,6 +27,8 @@ import { makeStrip } from './strip.js';
 
 const LINKED = ['example', 'stem', 'stage', 'detail', 'side', 'weights', 'position', 'seed']; // what the server answers
 const LINK_MS = 8000; // in vain
+const REST_MS = 30000; // as long as a busy server may take
+const AGAIN_MS = 2000;
 const GESTURES = ['point', 'click', 'drag', 'arrows', 'shift', 'enter', 'digits', 'smooth', 'escape', 'help'];
 
 export async function mount(element, host) {
@@ -44,14 +46,15 @@ export async function mount(element, host) {
     photo: null, // the photograph at the canvas's own resolution, ready to be lit
     progress: 0, // of that pass
     recalled: null, // index of the pin being looked at again
-    map: null, // as drawn last
+    map: null, // as drawn last, its scale, and the cell marked in it
     scale: null,
+    drawn: null,
     get comparing() { return this.view.compare.length === 2; },
     get cell() { return this.recalled === null ? this.view.cell : this.view.pins[this.recalled]; },
   };
   const ax = {
     canvas, moveTo, schedule, refresh, changed: stateChanged,
-    waiting: () => state.view.direction !== 'row' && !state.all,
+    waiting: () => lacking() || (state.view.direction !== 'row' && !state.all),
     help: () => find('dialog').showModal(),
     smooth() {
       state.view.smooth = !isSmooth(state.view, grid());
@@ -70,7 +73,16 @@ export async function mount(element, host) {
   let speaking = 0;
   let telling = 0;
   let loads = 0;
+  let rest = null; // {value, tries, timer, lost}: the map whose arrays are on their way
   let wanted = asked().view ?? null; // the view that a link or the browser's back asks for, until it is there
+
+  // Until the arrays are here one query's map is known, whose row came with the value.
+  const inRow = (row, view, cells) => view.direction === 'row' && cells.every((one) => sameCell(one, row.cell));
+
+  function lacking() {
+    const { data, view, cell } = state;
+    return Boolean(data) && !data.arrays && !inRow(data.row, view, [cell, ...view.pins]);
+  }
 
   // --- drawing
 
@@ -90,6 +102,11 @@ export async function mount(element, host) {
     frame = 0;
     const { data, cell, photo } = state;
     if (!data || !photo) return;
+    if (lacking()) {
+      if (state.map) paint(); // the canvas may have another size
+      say(t(rest?.lost ? 'explorer.say.lacking' : 'explorer.say.arriving'));
+      return;
+    }
     [root.dataset.row, root.dataset.col] = cell;
     if (ax.waiting()) {
       say(t('explorer.say.computing', { percent: Math.round(state.progress * 100) }));
@@ -97,10 +114,8 @@ export async function mount(element, host) {
     }
     const map = state.comparing ? difference(state) : mapOf(state, cell);
     const scale = scaleFor(map);
-    Object.assign(state, { map, scale });
-    const ctx = canvas.getContext('2d');
-    paintMap(ctx, canvas.width, canvas.height, photo, map, scale, state);
-    paintMarkers(ctx, canvas.width, canvas.height, cell, state, canvas.width / stage.clientWidth);
+    Object.assign(state, { map, scale, drawn: cell });
+    paint();
     writeScale(scale, map.signed, { view: state.view, comparing: state.comparing, shared: shared() });
     const columns = numbersOf(map, cell, state);
     writeNumbers(root, columns, state);
@@ -111,6 +126,12 @@ export async function mount(element, host) {
     say(plain ? plainSentenceOf(columns[0], state) : sentence, sentence);
     strip.draw();
     figure.refresh();
+  }
+
+  function paint() {
+    const ctx = canvas.getContext('2d');
+    paintMap(ctx, canvas.width, canvas.height, state.photo, state.map, state.scale, state);
+    paintMarkers(ctx, canvas.width, canvas.height, state.drawn, state, canvas.width / stage.clientWidth);
   }
 
   // The sentence is seen at once and spoken when the pointer rests.
@@ -182,29 +203,45 @@ export async function mount(element, host) {
     return structuredClone({ ...state.view, compare: state.comparing ? state.view.compare : [] });
   }
 
-  // Takes a view or its text as in share links; cells outside the grid move to its edge.
-  function setState(wanted) {
-    state.view = typeof wanted === 'string' ? decodeView(wanted) : { ...decodeView(''), ...structuredClone(wanted) };
-    const { data, view } = state;
-    if (!data) return;
-    const sides = grid();
+  // A view or its text as in share links; cells outside the grid move to its edge.
+  function viewOn(sides, wanted) {
+    const view = typeof wanted === 'string' ? decodeView(wanted) : { ...decodeView(''), ...structuredClone(wanted) };
     view.cell = clampCell(view.cell ?? view.pins.at(-1) ?? sides.map((side) => side >> 1), sides);
     view.pins = view.pins.map((pin) => clampCell(pin, sides));
+    return view;
+  }
+
+  function setState(wanted) {
+    if (!state.data) {
+      state.view = typeof wanted === 'string' ? decodeView(wanted) : { ...decodeView(''), ...structuredClone(wanted) };
+      return;
+    }
+    const sides = grid();
+    state.view = viewOn(sides, wanted);
     state.recalled = null;
-    writeControls(root, view, sides);
+    writeControls(root, state.view, sides);
     pins.build();
     pass.renew();
     refresh();
   }
 
-  // A new map keeps how it is looked at; of the same photograph also where, whatever the grid.
-  function carriedView(before) {
-    const { view, data } = state;
+  // What a new map opens with. It keeps how the one before is looked at; of the same photograph also where, whatever
+  // the grid.
+  function openingView(value) {
+    const { view, data: before } = state;
+    if (wanted !== null) return wanted;
+    if (value.view && value.view !== before?.view) return value.view;
     if (!before) return view;
-    if (before.path !== data.path) return { ...view, cell: null, pins: [], compare: [] };
-    const carry = ([row, col]) =>
-      sameSpot({ row, col, rows: before.rows, cols: before.cols }, [data.rows, data.cols]);
+    if (before.path !== value.image.path) return { ...view, cell: null, pins: [], compare: [] };
+    const carry = ([row, col]) => sameSpot({ row, col, rows: before.rows, cols: before.cols }, value.grid);
     return { ...view, cell: carry(view.cell), pins: view.pins.map(carry) };
+  }
+
+  // Whether the row that came with the value is all that its first map needs.
+  function rowSuffices({ row, ...value }) {
+    if (!row) return false;
+    const view = viewOn(value.grid, openingView(value));
+    return inRow(row, view, [view.cell, ...view.pins]);
   }
 
   root.addEventListener('input', (event) => {
@@ -277,7 +314,46 @@ export async function mount(element, host) {
 
   // --- the value
 
+  function askRest(value, tries = 1) {
+    settleRest();
+    rest = { value, tries, timer: setTimeout(loseRest, REST_MS), lost: false };
+    host.trigger('rest', { key: value.key });
+  }
+
+  function settleRest() {
+    clearTimeout(rest?.timer);
+    rest = null;
+  }
+
+  // In vain: once more, then it is said.
+  function loseRest(value = rest?.value) {
+    if (!value) return;
+    const { tries } = rest ?? { tries: 1 };
+    settleRest();
+    rest = { value, tries, lost: tries > 1 };
+    if (!rest.lost) rest.timer = setTimeout(() => askRest(value, tries + 1), AGAIN_MS);
+    else if (value.key === state.data?.key) schedule();
+    else {
+      root.dataset.state = 'error';
+      find('.ax-notice').textContent = t('explorer.failed');
+      if (!state.data) tellMap('');
+    }
+  }
+
   async function load(value) {
+    if (value?.state === 'lacking') {
+      loseRest();
+      return;
+    }
+    if (value?.state === 'rest') {
+      if (value.key !== rest?.value.key) return; // of a map that is shown no more
+      clearTimeout(rest.timer);
+      value = { ...rest.value, arrays: value.arrays, tolerance: value.tolerance, checked: value.checked };
+      if (state.data && !state.data.arrays && value.key === state.data.key) {
+        await complete(value, state.data);
+        return;
+      }
+    }
     const run = ++loads;
     if (!value) {
       if (!state.data) root.dataset.state = 'empty';
@@ -294,8 +370,18 @@ export async function mount(element, host) {
     notice.textContent = state.data ? '' : t('explorer.loading');
     if (!state.data) stage.style.setProperty('--aspect', value.size[0] / value.size[1]);
     try {
-      const [arrays, image] = await Promise.all([fetchArrays(value.arrays.url), fetchImage(value.image.url)]);
-      if (run === loads) show(value, arrays, image);
+      const image = await fetchImage(value.image.url);
+      if (run !== loads) return;
+      const { data } = state;
+      if (!value.arrays && data?.arrays && value.key && value.key === data.key) show(value, image, data);
+      else if (rowSuffices(value)) {
+        show(value, image);
+        const now = state.data;
+        if (value.arrays) afterPaint().then(() => complete(value, now));
+      } else if (value.arrays) {
+        const arrays = await fetchArrays(value.arrays.url);
+        if (run === loads) show(value, image, { ...value, arrays });
+      } else askRest(value);
     } catch (error) {
       if (run !== loads) return;
       root.dataset.state = 'error';
@@ -305,42 +391,70 @@ export async function mount(element, host) {
     }
   }
 
-  function show(value, arrays, image) {
+  // The arrays for the map that is shown, `data`, if it is then.
+  async function complete(value, data) {
+    try {
+      const arrays = await fetchArrays(value.arrays.url);
+      if (state.data !== data) return;
+      settleRest();
+      const { tolerance, checked } = value;
+      Object.assign(data, { arrays, source: logitsFrom(arrays), tolerance, checked });
+      root.dataset.whole = '';
+      writeBadge();
+      pass.renew();
+      refresh();
+      publish('photograph', data);
+    } catch (error) {
+      console.error(error);
+      if (state.data === data) loseRest(value);
+    }
+  }
+
+  const afterPaint = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+
+  // Without `whole`, {arrays, tolerance, checked}, with the one row that came with the value.
+  function show(value, image, whole = null) {
     const before = state.data;
+    const { arrays, tolerance, checked } = whole ?? { ...value, arrays: null };
+    settleRest();
+    const opening = openingView(value);
     const [rows, cols] = value.grid;
     figure.hide();
     state.map = null;
     state.data = {
-      source: logitsFrom(arrays),
+      source: arrays ? logitsFrom(arrays) : logitsOfOne(value.row),
+      row: value.row,
       arrays, image, rows, cols,
       stride: value.stride_px,
       aspect: value.size[0] / value.size[1],
       path: value.image.path,
       weights: value.weights,
-      tolerance: value.tolerance,
-      checked: value.checked,
+      tolerance,
+      checked,
       view: value.view,
       key: value.key,
       heat: Object.assign(document.createElement('canvas'), { width: cols, height: rows }),
     };
     stage.style.setProperty('--aspect', state.data.aspect);
     Object.assign(root.dataset, { rows, cols, key: value.key });
+    root.toggleAttribute('data-whole', Boolean(arrays));
     find('.ax-notice').textContent = '';
     resize();
     writeBadge();
-    setState(wanted ?? (value.view && value.view !== before?.view ? value.view : carriedView(before)));
+    setState(opening);
     wanted = null;
     // Another grid has other cells; another photograph is looked at as the last one was.
     if (before && (asked().view || encodeView({ ...state.view, cell: null }))) stateChanged();
     draw();
     root.dataset.state = 'ready';
-    publish('photograph', state.data);
+    if (arrays) publish('photograph', state.data);
     tellMap(value.key, image);
     // What follows the map, here and on the server, waits until it is painted.
-    requestAnimationFrame(() => setTimeout(() => {
+    afterPaint().then(() => {
       tellQuery();
+      if (!arrays && !value.arrays && value.key === state.data.key) askRest(value);
       host.trigger('shown');
-    }));
+    });
   }
 
   root.explorer = { id, getState, setState, save: figure.save };
@@ -366,7 +480,7 @@ function shownMap(state) {
     name: () => t('explorer.canvas'),
     draw(ctx, { width, height }) {
       paintMap(ctx, width, height, state.photo, state.map, state.scale, state);
-      paintMarkers(ctx, width, height, state.cell, state);
+      paintMarkers(ctx, width, height, state.drawn, state);
     },
     items: () => state.data.source.n,
     columns: () => state.data.cols,

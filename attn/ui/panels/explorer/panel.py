@@ -1,11 +1,13 @@
 """The explorer: a photograph with the attention of the position under the pointer over it.
 
-What travels to the browser is logits, not probabilities, so that the temperature is exact there: an N × N table for
-small grids, the query and key factors for large ones. Every map, number and comparison is then computed in the
+What travels to the browser is logits, not probabilities, so that the temperature is exact there: at once those of the
+query that the map opens with, then the query and key factors. Every map, number and comparison is then computed in the
 browser; pointing asks nothing of the server.
 """
 
+import base64
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,14 +19,14 @@ from gradio.data_classes import FileData, GradioModel
 from numpy.typing import NDArray
 from PIL import Image
 
-from attn.ui.component import cached_file, component_files, pack_arrays
+from attn.figures.compact import compact_logits, pack_compact
+from attn.ui.component import cached_file, component_files
 
 MAX_TEMPERATURE = 4.0
 # exp(-30) is 1e-13: a logit further below its row's largest adds nothing, even at the highest temperature.
 LOGIT_FLOOR = 30.0 * MAX_TEMPERATURE
-TABLE_STEPS = 65535
-FACTOR_STEPS = 32767
-CHECKED_ROWS = 64
+ROW_STEPS = 65535
+KEPT = 4  # maps' arrays: the bench asks for the window's
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +39,9 @@ class ExplorerView:
     weights: where the weights come from, for the badge: {"source": trained | similarity | random | file,
         "seed": int | None, "file": str | None}.
     key: a name for what is shown, see `Encoding.key`; panels that speak of the same map have the same.
+    whole: False leaves the factors for later, when `Explorer.rest` asks for them: see `ExplorerRest`.
     view: the view to open with, as written into share links by `encodeView` in web/view.js; "" for the default.
+    query: (row, column) whose logits come first; None for the one that ``view`` says, else the middle.
     """
 
     image: NDArray[np.uint8]
@@ -48,6 +52,8 @@ class ExplorerView:
     weights: Mapping[str, Any] = field(default_factory=dict)
     view: str = ""
     key: str = ""
+    whole: bool = True
+    query: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
@@ -61,15 +67,25 @@ class ExplorerView:
             raise ValueError(f"expected keys {self.queries.shape} like queries, got {self.keys.shape}")
 
 
+@dataclass(frozen=True, eq=False)
+class ExplorerRest:
+    """What was left for later of the `ExplorerView` with the same ``key``; for any other map it is nothing."""
+
+    queries: NDArray[np.float32]
+    keys: NDArray[np.float32]
+    key: str
+
+
 @dataclass(frozen=True)
 class ExplorerNotice:
     """A sentence instead of a new map; what the explorer showed before stays.
 
     message: a sentence, or a key of the page's texts.
+    state: "lacking" where it is not the map that cannot be had, but what `Explorer.rest` asked for.
     """
 
     message: str
-    state: Literal["error", "loading"] = "error"
+    state: Literal["error", "loading", "lacking"] = "error"
 
 
 class ExplorerData(GradioModel):
@@ -78,118 +94,111 @@ class ExplorerData(GradioModel):
     state: str
     message: str = ""
     image: FileData | None = None
-    arrays: FileData | None = None
+    row: dict[str, Any] | None = None  # see `encode_row`
+    arrays: FileData | None = None  # None: they follow
     size: list[int] | None = None  # image width, height in pixels
     grid: list[int] | None = None  # rows, columns
     stride_px: float = 0.0
     weights: dict[str, Any] | None = None
-    # The largest error, in × uniform at temperature 1, that the quantisation causes in the maps of `checked` queries.
+    # The largest error, in × uniform at temperature 1, that the rounding causes in the maps of `checked` queries.
     tolerance: float = 0.0
     checked: int = 0
     view: str = ""
     key: str = ""
 
 
-def encode_logits(queries: NDArray[np.float32], keys: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-    """The logits queries @ keys.T, up to a constant per row, as small integer arrays.
+def encode_row(view: ExplorerView) -> tuple[dict[str, Any], float]:
+    """The logits of the query that the map opens with, in JSON, and the largest error that they cause in × uniform.
 
-    Grids with N ≤ 2C positions: `logits` (N, N) uint16 with `logit_scale` (N,): logit = -step · scale, each row's
-    largest at 0. Larger ones: `queries` and `keys` (N, C) int16 with one scale a row; the keys lose their mean, which
-    shifts every row by a constant and leaves smaller numbers to round.
+    ``cell``, and logits = -steps · ``scale`` with ``steps`` uint16 in base64; the largest is at 0.
     """
-    keys = keys - keys.mean(axis=0)
-    positions, channels = queries.shape
-    if positions <= 2 * channels:
-        logits = queries @ keys.T  # (query, key)
-        depth = np.minimum(logits.max(axis=1, keepdims=True) - logits, LOGIT_FLOOR)
-        scale = _row_scale(depth, TABLE_STEPS)
-        return {"logits": np.rint(depth / scale).astype(np.uint16), "logit_scale": scale[:, 0]}
-    query_scale, key_scale = _row_scale(queries, FACTOR_STEPS), _row_scale(keys, FACTOR_STEPS)
-    return {
-        "queries": np.rint(queries / query_scale).astype(np.int16),
-        "query_scale": query_scale[:, 0],
-        "keys": np.rint(keys / key_scale).astype(np.int16),
-        "key_scale": key_scale[:, 0],
-    }
+    cell = _opening_cell(view)
+    logits = view.queries[cell[0] * view.grid[1] + cell[1]] @ view.keys.T
+    depth = np.minimum(logits.max() - logits, LOGIT_FLOOR)
+    scale = float(depth.max()) / ROW_STEPS or 1.0
+    steps = np.rint(depth / scale).astype("<u2")
+    error = np.abs(_softmax(-scale * steps) - _softmax(logits.astype(np.float64))).max() * len(logits)
+    return {"cell": cell, "scale": scale, "steps": base64.b64encode(steps.tobytes()).decode()}, float(error)
 
 
-def logits_file(arrays: Mapping[str, NDArray[Any]], cache: str) -> FileData:
-    """`encode_logits`'s arrays as a file for the browser: every panel that asks for the same logits gets the same."""
-    # Rounded logits hardly compress: storing them is 10 % larger and saves tens of milliseconds.
-    return cached_file(pack_arrays(arrays, level=0), "logits.safetensors.gz", cache, "application/gzip")
+def logits_file(
+    queries: NDArray[np.float32], keys: NDArray[np.float32], key: str, cache: str
+) -> tuple[FileData, float]:
+    """`compact_logits`'s arrays as a file for the browser, and their error: made once for a ``key``."""
+    kept = _kept.get(key)
+    if kept is None:
+        arrays, error = compact_logits(queries, keys)
+        kept = pack_compact(arrays), error
+        if key:
+            _kept[key] = kept
+            for old in list(_kept)[:-KEPT]:
+                _kept.pop(old, None)
+    return cached_file(kept[0], "logits.safetensors.gz", cache, "application/gzip"), kept[1]
 
 
-def decode_logits(arrays: Mapping[str, NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[np.float32]:
-    """(len(rows), N) logits as the browser computes them from `encode_logits`."""
-    if "logits" in arrays:
-        return -arrays["logit_scale"][rows, None] * arrays["logits"][rows]
-    queries = arrays["queries"][rows] * arrays["query_scale"][rows, None]
-    return queries @ (arrays["keys"] * arrays["key_scale"][:, None]).T
+_kept: dict[str, tuple[bytes, float]] = {}
 
 
-def encoding_error(
-    queries: NDArray[np.float32], keys: NDArray[np.float32], arrays: Mapping[str, NDArray[Any]], temperature: float = 1
-) -> float:
-    """Largest absolute difference, in × uniform, between true maps and maps from the encoded logits.
-
-    Taken over all rows of small grids and over `CHECKED_ROWS` evenly spaced rows of larger ones.
-    """
-    positions = len(queries)
-    rows = np.unique(np.linspace(0, positions - 1, min(positions, CHECKED_ROWS)).astype(np.intp))
-    true = _softmax(queries[rows] @ keys.T / temperature)
-    return float(np.abs(_softmax(decode_logits(arrays, rows) / temperature) - true).max() * positions)
+def _opening_cell(view: ExplorerView) -> list[int]:
+    """The query that ``view`` opens with, as the panel's script has it: its own, or the middle."""
+    named = re.search(r"(?:^|~)q(\d{1,3})\.(\d{1,3})(?:~|$)", view.view)
+    wanted = view.query or (map(int, named.groups()) if named else (side // 2 for side in view.grid))
+    return [min(place, side - 1) for place, side in zip(wanted, view.grid, strict=True)]
 
 
-def _row_scale(values: NDArray[np.float32], steps: int) -> NDArray[np.float32]:
-    """(N, 1) size of one integer step such that a row's largest value takes `steps` of them."""
-    largest = np.abs(values).max(axis=1, keepdims=True) / np.float32(steps)
-    return np.where(largest > 0, largest, np.float32(1))
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return weights / weights.sum(axis=1, keepdims=True)
+def _softmax(logits: NDArray[Any]) -> NDArray[Any]:
+    weights = np.exp(logits - logits.max())
+    return weights / weights.sum()
 
 
 class Explorer(gr.HTML):
-    """The explorer component. Its value is an `ExplorerView`, an `ExplorerNotice`, or None for an empty one.
+    """The explorer component. Its value is an `ExplorerView`, its `ExplorerRest`, an `ExplorerNotice`, or None.
 
     Listen with `.export(...)`: the event's data is {"kind": figure-png | figure-svg | figure-pdf | arrays | metrics |
     snippet, "view": the view as in share links, "lang": en | zh} beside the view's parts by name (see VIEW in
-    web/view.js); and with `.shown(...)`, once a new map is painted. In the page, `attn:query` and `attn:state` fire on
-    the document.
+    web/view.js); with `.rest(...)`, where a view came that is not whole: {"key": the view's}; and with `.shown(...)`,
+    once a new map is painted. In the page, `attn:query` and `attn:state` fire on the document.
     """
 
     data_model = ExplorerData
 
     def __init__(self, value: ExplorerView | ExplorerNotice | None = None, **arguments: Any) -> None:
         super().__init__(
-            value, apply_default_css=False, **component_files("explorer", ["export", "shown"]), **arguments
+            value, apply_default_css=False, **component_files("explorer", ["export", "rest", "shown"]), **arguments
         )
 
     def preprocess(self, payload: ExplorerData | None) -> ExplorerData | None:
         """The value as it travels, for callbacks that take the explorer as an input."""
         return payload
 
-    def postprocess(self, value: ExplorerView | ExplorerNotice | None) -> ExplorerData | None:
+    def postprocess(self, value: ExplorerView | ExplorerRest | ExplorerNotice | None) -> ExplorerData | None:
         """Writes the photograph and the logits to Gradio's cache and returns what the browser needs to find them."""
         if value is None:
             return None
         if isinstance(value, ExplorerNotice):
             return ExplorerData(state=value.state, message=value.message)
+        if isinstance(value, ExplorerRest):
+            arrays, tolerance = logits_file(value.queries, value.keys, value.key, self.GRADIO_CACHE)
+            return ExplorerData(
+                state="rest", arrays=arrays, tolerance=tolerance, checked=len(value.queries), key=value.key
+            )
         photograph = io.BytesIO()
         Image.fromarray(value.image).save(photograph, "JPEG", quality=92)
-        arrays = encode_logits(value.queries, value.keys)
+        row, tolerance = encode_row(value)
+        arrays = None
+        if value.whole:
+            arrays, tolerance = logits_file(value.queries, value.keys, value.key, self.GRADIO_CACHE)
         return ExplorerData(
             state="ready",
             image=cached_file(photograph.getvalue(), "photograph.jpg", self.GRADIO_CACHE, "image/jpeg"),
-            arrays=logits_file(arrays, self.GRADIO_CACHE),
+            row=row,
+            arrays=arrays,
             size=[value.image.shape[1], value.image.shape[0]],
             grid=list(value.grid),
             stride_px=value.stride_px,
             weights=dict(value.weights),
-            tolerance=encoding_error(value.queries, value.keys, arrays),
-            checked=min(len(value.queries), CHECKED_ROWS),
+            tolerance=tolerance,
+            checked=len(value.queries) if value.whole else 1,
             view=value.view,
             key=value.key,
         )

@@ -37,16 +37,16 @@ export function makePass(state, ax) {
   }
 
   return {
-    /** The data or the temperature are others: what was found out is no longer so. */
+    /** The data or the temperature are others: what was found out is no longer so. Without arrays it waits for them. */
     renew() {
       controller?.abort();
       controller = null;
       state.all = state.overlap = null;
-      if (state.data.source.n <= UNASKED || ax.waiting()) start();
+      if (state.data.arrays && (state.data.source.n <= UNASKED || ax.waiting())) start();
     },
     /** Something needs it: it runs, if it does not already. */
     ask() {
-      if (!state.all && !controller) start();
+      if (state.data.arrays && !state.all && !controller) start();
     },
   };
 }

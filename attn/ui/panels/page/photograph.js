@@ -2,6 +2,7 @@
 // pixels that they need, and its map comes back with all that it is drawn from: one request. Gradio's own way there (an
 // upload, an event, the queue, its stream, the files) is left to its camera, and to who is faster than this script.
 import { bring } from '../../web/fetch.js';
+import { latest } from '../../web/services.js';
 import { inputSize } from '../../web/smaller.js';
 import { t } from '../../web/texts.js';
 
@@ -109,12 +110,15 @@ export const isStale = (shown) => owed !== null && identity(shown) !== identity(
 /** Of `back`: the values of [photograph, example] with the one that was brought. */
 export const back = () => [given, ''];
 
-/** Before an inspection is asked for: its values, with the photograph that is on its way, as large as they need it. */
+/**
+ * Before an inspection is asked for: its values, with the photograph that is on its way, as large as they need it. The
+ * last says what is shown, and where the reader points: that query's map comes first.
+ */
 export async function asked(names, values) {
   const settled = await settledFor(names, values);
   const path = valueOf('photograph', names, settled)?.path;
   owed = sent && path === sent.value.path ? folderOf(path) : null;
-  return settled;
+  return [...settled.slice(0, -1), { ...settled.at(-1), query: latest('attn:query') }];
 }
 
 async function settledFor(names, values) {
