@@ -196,6 +196,14 @@ def test_costs_grow_as_the_table_says(name: str) -> None:
     np.testing.assert_allclose(scaled @ factors, 1, atol=0.02)
 
 
+def test_the_story_takes_as_long_as_it_says() -> None:
+    """Its words, in English, at 238 a minute (Brysbaert 2019, https://doi.org/10.1016/j.jml.2019.104047)."""
+    parts = r"story\.(lead|\w+\.(title|ask|text|reveal|picture|option\.\d))"
+    said = " ".join(words for key, words in load_texts("en", "story").items() if re.fullmatch(parts, key))
+    minutes = round(len(re.findall(r"[A-Za-z{]\w*", said)) / 238)
+    assert all(f"{spelled(minutes, language)}" in text(language, "story.lead") for language in LANGUAGES)
+
+
 def test_typed_numbers_are_those_of_the_code() -> None:
     for language in LANGUAGES:
         say = load_texts(language).__getitem__
@@ -229,6 +237,7 @@ def test_typed_numbers_are_those_of_the_code() -> None:
         coarse, fine = (ResNetStem(stage="layer3", detail=detail).stride_px for detail in DETAILS[:2])
         assert spelled((coarse // fine) ** 2, language) in say("page.detail.info")
         assert spelled(len(STATEMENTS), language) in say("story.lead")
+        assert spelled(MAX_PINS, language) in say("explorer.pins.hint.touch")
         encoded = Inspector().encode(EXAMPLES[OPENING])  # what the link's picture shows
         assert str(encoded.keys.shape[1]) in say("page.preview.picture")
 
