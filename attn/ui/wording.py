@@ -160,7 +160,7 @@ def figures_table(language: str) -> str:
 
 
 def _count(number: int | None, language: str) -> str:
-    """A count in short: 880 M, in Chinese 8.8亿."""
+    """A count in short, as the bench has it: 880M, in Chinese 8.8亿."""
     if number is None:
         return "–"
     for unit in reversed(text(language, "language.units").split("|")):
