@@ -13,7 +13,7 @@ from attn.texts import text
 from attn.ui.address import address_of
 from attn.ui.controls import Controls
 from attn.ui.events import Events
-from attn.ui.page import _set_back
+from attn.ui.page import _file_note, _set_back
 from attn.ui.turns import Turns
 
 SHOWN = Controls()
@@ -48,3 +48,17 @@ def test_where_nothing_is_known_of_what_is_shown_the_choice_stays(shown: Any) ->
     *_, banner, a, b, c, d, e = answer(replace(SHOWN, weights="file"), shown)
     assert a == b == c == d == e == gr.skip()
     assert text("en", "page.error.file").split(".")[0] in banner["value"]
+
+
+def test_while_there_is_no_file_the_settings_say_what_is_shown() -> None:
+    for language in ("en", "zh"):
+        note = _file_note(language, "file", None, address_of(SHOWN))
+        assert note["visible"]
+        assert text(language, f"page.weights.{SHOWN.weights}") in note["value"]
+    for weights, file, shown in [
+        ("file", "block.safetensors", address_of(SHOWN)),
+        ("tuned", None, address_of(SHOWN)),
+        ("file", None, {"weights": "nothing"}),
+        ("file", None, None),
+    ]:
+        assert not _file_note("en", weights, file, shown)["visible"]

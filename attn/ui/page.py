@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from attn.checkpoints import SOURCES
 from attn.errors import PlainError
 from attn.stems import STEMS
 from attn.texts import LANGUAGES, text
@@ -90,6 +91,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
                     weights = gr.Radio(value=controls.settled().weights, **said["weights"])
                     position = gr.Checkbox(True, visible=weights.value in ("trained", "tuned"), **said["position"])
                     seed = gr.Number(0, precision=0, minimum=0, maximum=MAX_SEED, visible=False, **said["seed"])
+                    file_note = gr.Markdown(visible=False, elem_id="attn-file-note")
                     file = WeightsFile(
                         file_types=[".safetensors"], visible="hidden", height=120, elem_id="attn-file", **said["file"]
                     )
@@ -219,7 +221,9 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             **quick,
         )
         inspect_after(partial(chosen_block.success, trigger_mode="always_last"), show_progress_on=explorer)
-        weights.change(_show_relevant, weights, [position, seed, file], **quick)
+        noted = [language, weights, file, bridge]
+        weights.change(_show_relevant, noted, [position, seed, file, file_note], **quick)
+        gr.on([file.change, language.change], _file_note, noted, file_note, **quick)
         stem.change(_stages, [stem, stage], stage, **quick)
 
         def translate(chosen: str) -> list[Any]:
@@ -352,10 +356,20 @@ def _take(path: str) -> tuple[str, str]:
     return path, ""
 
 
-def _show_relevant(weights: str) -> list[Any]:
-    """Only the controls that the chosen weights have: position encoding, seed, file."""
-    shown = [gr.update(visible=weights in sources) for sources in (("trained", "tuned"), ("random",))]
-    return [*shown, gr.update(visible=True if weights == "file" else "hidden")]
+def _show_relevant(language: str, weights: str, file: str | None, shown: Any) -> list[Any]:
+    """Only the controls that the chosen weights have: position encoding, seed, file and its note."""
+    seen = [gr.update(visible=weights in sources) for sources in (("trained", "tuned"), ("random",))]
+    chooser = gr.update(visible=True if weights == "file" else "hidden")
+    return [*seen, chooser, _file_note(language, weights, file, shown)]
+
+
+def _file_note(language: str, weights: str, file: str | None, shown: Any) -> Any:
+    """What the window shows while "your file" is chosen and there is none."""
+    source = shown.get("weights") if isinstance(shown, dict) else None
+    if weights != "file" or file or source not in SOURCES:
+        return gr.update(visible=False)
+    said = text(known_language(language), f"page.weights.{source}")
+    return gr.update(value=text(known_language(language), "page.file.none", shown=said), visible=True)
 
 
 def _stages(stem: str, stage: str) -> Any:

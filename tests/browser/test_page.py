@@ -126,6 +126,7 @@ def test_a_broken_file_is_a_sentence_and_nothing_is_lost(page: Any) -> None:
 def test_what_is_not_chosen_yet_is_a_notice_and_no_error(page: Any) -> None:
     choose_weights(page, "file")
     page.locator(NOTICE, has_text="choose a .safetensors file").first.wait_for(timeout=60_000)
+    page.locator("#attn-file-note", has_text="still shows “Tuned with the network”").wait_for()
     page.get_by_label(text("en", "page.weights.trained"), exact=True).check()
     page.locator(NOTICE, has_text="choose a .safetensors file").first.wait_for(state="hidden", timeout=60_000)
     page.locator("button[aria-label='Remove Image']").first.click()
