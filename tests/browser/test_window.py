@@ -305,6 +305,16 @@ def test_on_a_phone_a_tap_asks_and_a_swipe_scrolls(app_url: str, open_page: Call
         assert side["x"] + side["width"] <= 390
 
 
+def test_where_colours_are_forced_buttons_keep_an_edge(app_url: str, open_page: Callable[..., Any]) -> None:
+    """What is a background elsewhere is taken away there."""
+    page = ready(open_page(f"{app_url}?lang=en", forced_colors="active"))
+    for selector in (".attn-story-start", "#attn-upload", ".ap-settings", ".ap-share", ".ax-view"):
+        edge = page.locator(selector).evaluate(
+            "(node) => { const style = getComputedStyle(node); return [style.borderTopStyle, style.borderTopWidth]; }"
+        )
+        assert edge == ["solid", "1px"], selector
+
+
 def test_an_upload_without_a_word(page: Any) -> None:
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name=text("en", "window.photograph")).click()
