@@ -299,6 +299,16 @@ def test_on_a_phone_a_tap_asks_and_a_swipe_scrolls(app_url: str, open_page: Call
     page.get_by_role("button", name=text("en", "channels.costs")).click()
     page.wait_for_function("() => document.querySelector('.costs canvas').checkVisibility()")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator("nav [data-place=reference]").click()
+    page.wait_for_selector("#attn-shapes table")
+    page.locator("#attn-glossary .attn-fold").wait_for()
+    assert page.evaluate("document.documentElement.scrollHeight") <= 8000
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert not page.locator("#attn-glossary li").first.is_visible()
+    page.locator("#attn-reference a[href='#attn-glossary']").first.click()
+    assert page.locator("#attn-glossary li").first.is_visible()
+    above = page.locator(".attn-page-head nav").bounding_box()
+    assert page.locator("h1").bounding_box()["y"] >= above["y"] + above["height"]
     for button in page.locator("nav [data-place]").all():
         side = button.bounding_box()
         assert side["x"] >= 0

@@ -76,7 +76,10 @@ export async function mount(element, host) {
     const section = document.getElementById(cited);
     go(step ? 'see' : PLACES.find((place) => section?.closest(`#attn-${place}`)));
     if (step) emit('attn:goto', { step });
-    else section?.scrollIntoView({ block: 'start' });
+    else {
+      section?.querySelector('.attn-fold[aria-expanded=false]')?.click();
+      section?.scrollIntoView({ block: 'start' });
+    }
   });
   on(root, 'attn:go', ({ place }) => go(place));
   onAsked(root, restore);

@@ -6,6 +6,7 @@ import { subscribe } from '../../web/shown.js';
 import { fillTexts, language, loadTexts, t } from '../../web/texts.js';
 import { closeNotices } from './notices.js';
 import { hideSources, identity, isStale, takePhotographs } from './photograph.js';
+import { foldSections } from './sections.js';
 
 const SAID_MS = 12000; // long enough to read it
 
@@ -158,6 +159,7 @@ export async function mount(element, host) {
     write();
   });
   closeNotices();
+  foldSections(document.querySelector('#attn-reference'));
   onAsked(root, restore);
   onSpoken(root, () => {
     speak();
