@@ -71,6 +71,23 @@ def test_a_picture_is_covered_until_its_question_is_answered(page: Any) -> None:
         assert spoken.inner_text() not in ("", covered)
 
 
+def test_the_line_below_the_picture_names_the_position_that_is_marked(page: Any) -> None:
+    page.evaluate("attn.emit('attn:goto', { step: 'where' })")
+    page.locator("#story-where .st-options button").last.click()
+    canvas, caption = page.locator(f"{STORY} canvas"), page.locator(f"{STORY} .st-caption")
+    canvas.focus()
+    for key in ("Home", "ArrowRight"):
+        page.keyboard.press(key)
+        spoken = page.locator(f"{STORY} .attn-spoken").inner_text()  # “row 0, column 1: attends to about …”
+        marked = spoken.split(":")[0].removeprefix("row ")
+        page.wait_for_function(
+            "(marked) => document.querySelector('.attn-story .st-caption').textContent.includes(`Row ${marked}:`)",
+            arg=marked,
+        )
+    assert marked == "0, column 1"
+    assert caption.inner_text().startswith(text("en", "story.where.picture"))
+
+
 def test_going_on_without_an_answer_uncovers_nothing(page: Any) -> None:
     page.locator("#story-where .primary").click()
     page.wait_for_selector("#story-elsewhere[data-active]")

@@ -1,5 +1,6 @@
 // The lane: what it says of the weights, its scale, and when it is behind the map beside it.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { plainSentenceOf } from '../../attn/ui/panels/explorer/readouts.js';
 import { sentenceOf, ticksOf } from '../../attn/ui/panels/lane/weights.js';
@@ -11,6 +12,7 @@ addTexts({
   en: {
     'window.say.row': '{count} of {n}.',
     'window.say.overlap': '{share} shared.',
+    'window.say.counting': '(counting)',
     'window.say.gate': '{count} gates.',
     'window.say.channel_map': 'Channel {channel} draws on {effective} of {count}.',
     'window.say.drawn': '{drawn} of {count} are drawn.',
@@ -48,8 +50,13 @@ test('the scale of a channel map has uniform attention where the map beside has 
   assert.deepEqual(ticksOf({ even: 0, high: 1 }).map(({ text }) => text), ['0', '1']);
 });
 
-test('the left sentence is as long before its share is known as after', () => {
+test('the left sentence says that its share is being counted, and is about as long as when it is', () => {
   const said = (overlap) => plainSentenceOf({ perplexity: 354 }, { data: { source: { n: 1600 } }, overlap });
   assert.equal(said(0.26), '354 of 1,600. 26 % shared.');
-  assert.equal(said(null), '354 of 1,600. … shared.');
+  assert.equal(said(null), '354 of 1,600. (counting)');
+  for (const language of ['en', 'zh']) {
+    const texts = JSON.parse(readFileSync(new URL(`../../attn/texts/${language}/window.json`, import.meta.url)));
+    const counted = texts['window.say.overlap'].replace('{share}', '43 %');
+    assert.ok(Math.abs(texts['window.say.counting'].length - counted.length) <= 2, language); // no line more or less
+  }
 });

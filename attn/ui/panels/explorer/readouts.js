@@ -70,7 +70,7 @@ export function overlapOf(map, { view, comparing }) {
 export function plainSentenceOf({ perplexity }, { data, overlap }) {
   const here = t('window.say.row', { count: fixed(perplexity, perplexity < 9.95 ? 1 : 0), n: readable(data.source.n) });
   // Its room is kept from the start.
-  return sentences(here, t('window.say.overlap', { share: overlap === null ? '…' : percent(overlap, 0) }));
+  return sentences(here, overlap === null ? t('window.say.counting') : t('window.say.overlap', { share: percent(overlap, 0) }));
 }
 
 /** What is seen, in a sentence. */

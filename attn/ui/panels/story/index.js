@@ -68,9 +68,16 @@ export async function mount(element, host) {
     data: () => (covered() ? [] : scene.data?.() ?? []),
   };
 
+  // What is drawn, with what is marked in it: the numbers follow the mark wherever it goes.
+  const caption = () => [pictureName(), covered() ? '' : scene.marked?.() ?? ''].filter(Boolean).join(' ');
+
   const redraw = () => {
     cancelAnimationFrame(frame);
-    frame = requestAnimationFrame(() => { if (data && scene) figure?.draw(); });
+    frame = requestAnimationFrame(() => {
+      if (!data || !scene) return;
+      figure?.draw();
+      root.querySelector('.st-caption').textContent = caption();
+    });
   };
 
   function show(id) {
@@ -80,7 +87,7 @@ export async function mount(element, host) {
     figure?.hide();
     [data.cell] = data.queries;
     scene = SCENES[stepNamed(id).scene]({ data, lamp, words: say, covered });
-    root.querySelector('.st-caption').textContent = pictureName();
+    root.querySelector('.st-caption').textContent = caption();
     for (const [step, node] of Object.entries(nodes)) node.toggleAttribute('data-active', step === id);
     root.querySelectorAll('.st-places a').forEach((link) => {
       link.toggleAttribute('aria-current', link.dataset.step === id);

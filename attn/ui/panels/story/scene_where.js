@@ -1,5 +1,5 @@
 // Where it looks: the photograph lit by the map of one query, which moves by itself until the reader points.
-import { rough } from '../../web/numbers.js';
+import { fixed, rough } from '../../web/numbers.js';
 import { drawPosition } from './picture.js';
 import { cellAt, fitted, frameOf } from './places.js';
 
@@ -9,6 +9,7 @@ export function where({ data, lamp, words, covered }) {
   const grid = () => [data.photograph.rows, data.photograph.cols];
   return {
     moves: true,
+    marked: () => words('where.marked', { row: data.cell[0], col: data.cell[1], n: fixed(data.perplexityOf(data.cell)) }),
     draw(ctx, size) {
       const at = box(size);
       if (covered()) lamp.plain(ctx, data.photograph, at);
@@ -38,6 +39,7 @@ export function random(context) {
   const box = (size) => fitted(data.photograph.aspect, { x: 0, y: 0, ...size });
   return {
     ...scene,
+    marked: undefined, // what it draws is of the nearest of the story's positions
     draw(ctx, size) {
       const at = box(size);
       const which = data.nearestQuery(data.cell);
