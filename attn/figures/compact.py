@@ -5,7 +5,8 @@ of it reaches any logit. What is left are small numbers, column by column, which
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ LARGEST_ERROR = 1 / 1000  # of a map's largest value, at temperature 1: a quarte
 HIGHEST = 4.0  # temperature on the page
 LARGEST_STEP = (1 << 23) - 1  # three bytes with the sign; float32 is no finer
 ROUNDS = 8
-BLOCK_VALUES = 1 << 22  # values of a block of attention rows: 16 MB
+BLOCK_VALUES = 1 << 20  # values of a block of attention rows: 4 MB
 LEAST_DIRECTION = 1e-12  # of the largest: what is below is the rounding of float64
 LEAST_STRETCH = 1e-5
 TINY = np.finfo(np.float32).tiny
@@ -45,16 +46,13 @@ def compact_logits(
     # length, all columns bear the same step (reverse water-filling).
     energy = np.square(left).sum(axis=0)  # the same on both sides: the singular value
     stretch = np.maximum(np.sqrt(energy / max(energy.max(), TINY)), LEAST_STRETCH)
-    attention = np.concatenate([_attention(left, right, rows) for rows in _blocks(len(left))])
+    attention = np.empty((len(left), len(left)), np.float32)
+    for rows in _blocks(len(left)):
+        attention[rows] = _attention(left, right, rows)
     # A map that is all peak bears nearly anything, but not once a higher temperature has made it flat.
-    warm = np.concatenate([_attention(left / HIGHEST, right, rows) for rows in _blocks(len(left))])
-    bearable = zip(
-        _bearable(attention, left / stretch, right / stretch),
-        _bearable(warm, left / stretch / HIGHEST, right / stretch / HIGHEST),
-        strict=True,
-    )
-    query_step, key_step = (largest_error * np.minimum(*each) for each in bearable)
-    del warm
+    cold = _bearable(attention.__getitem__, left / stretch, right / stretch)
+    warm = _bearable(partial(_attention, left / HIGHEST, right), left / stretch / HIGHEST, right / stretch / HIGHEST)
+    query_step, key_step = (largest_error * np.minimum(*each) for each in zip(cold, warm, strict=True))
     for _ in range(ROUNDS):
         arrays = _rounded((left * stretch, query_step), (right * stretch, key_step), stretch)
         error, query_off, key_off = _errors(attention, arrays)
@@ -100,14 +98,15 @@ def _roots(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.f
 
 
 def _bearable(
-    attention: NDArray[np.float32], left: NDArray[np.float64], right: NDArray[np.float64]
+    attention_of: Callable[[slice], NDArray[np.float32]], left: NDArray[np.float64], right: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], ...]:
     """For each row of both, the step at which rounding moves its map by about its largest value."""
     left_length, right_length = (np.linalg.norm(each, axis=1).astype(np.float32) for each in (left, right))
     query, key = np.zeros(len(left)), np.zeros(len(left))
     for rows in _blocks(len(left)):
         # Of a weight over its logit, as a share of the map's largest.
-        slope = attention[rows] * (1 - attention[rows]) / attention[rows].max(axis=1, keepdims=True)
+        attention = attention_of(rows)
+        slope = attention * (1 - attention) / attention.max(axis=1, keepdims=True)
         query[rows] = (slope * right_length).max(axis=1)
         key = np.maximum(key, (slope * left_length[rows, None]).max(axis=0))
     return 1 / np.maximum(query, TINY), 1 / np.maximum(key, TINY)
