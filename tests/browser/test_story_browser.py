@@ -146,13 +146,12 @@ def test_every_step_draws_and_leaves_no_place_unfilled(page: Any) -> None:
         step = page.locator(f"#story-{name}")
         if step.locator(".st-options button").count():
             step.locator(".st-options button").last.click()
-        page.wait_for_timeout(150)
-        drawn = page.evaluate(
+        page.wait_for_function(  # drawn, in more than two colours
             """() => { const c = document.querySelector('.attn-story canvas');
             const p = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
-            return new Set(Array.from({ length: 4000 }, (_, i) => p[4 * (i * 97 % (c.width * c.height))])).size; }"""
+            const seen = Array.from({ length: 4000 }, (_, i) => p[4 * (i * 97 % (c.width * c.height))]);
+            return new Set(seen).size > 2; }"""
         )
-        assert drawn > 2, name
         assert "{" not in step.inner_text(), name
         assert "story." not in step.inner_text(), name
         seen.add(name)
@@ -227,10 +226,12 @@ def test_the_product_is_turned(page: Any) -> None:
     row = page.evaluate("document.querySelector('.attn-explorer').dataset.row")
     box = canvas.bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + box["height"] * 0.9)
-    assert "channel" in panel.locator(".tp-product .attn-tip").inner_text()
+    panel.locator(".tp-product .attn-tip", has_text="channel").wait_for()
     assert page.evaluate("document.querySelector('.attn-explorer').dataset.row") == row  # no row is a position
     panel.get_by_text(text("en", "transposition.way.positions"), exact=True).click()
-    page.wait_for_timeout(200)
+    page.wait_for_function(
+        "document.querySelector('.tp-product canvas').getAttribute('aria-label').includes('100 × 100')"
+    )
     page.mouse.move(box["x"] + box["width"] * 0.95, box["y"] + box["height"] * 0.97)
     page.wait_for_function("(row) => document.querySelector('.attn-explorer').dataset.row !== row", arg=row)
 
