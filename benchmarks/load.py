@@ -44,6 +44,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from attn import Inspector
+from attn.ui.upkeep import EVERY_S
 
 ROOT = Path(__file__).parent.parent
 SIDE = 320
@@ -263,13 +264,16 @@ async def beside(server: Server, heavy: int, seconds: float, expected: list[NDAr
         async with httpx.AsyncClient(timeout=600) as client:
             while True:
                 number = next(numbers)
-                image = await upload(client, server.url, drawn(number).resize((1024, 768)), "heavy.png")
-                data = [image, "bundled", "layer3", 1024, "random", True, number, None, "coarse", ""]
                 try:
+                    image = await upload(client, server.url, drawn(number).resize((1024, 768)), "heavy.png")
+                    data = [image, "bundled", "layer3", 1024, "random", True, number, None, "coarse", ""]
                     await answer_of(client, server.url, "inspect", data)
                     tally.counts["large ones"] += 1
                 except Refused:
                     tally.counts["large ones refused"] += 1
+                    await asyncio.sleep(1)
+                except (httpx.HTTPError, RuntimeError) as error:  # it goes on, else fewer would be heavy than are said
+                    tally.counts[f"error: large one: {type(error).__name__} {str(error)[:60]}"] += 1
                     await asyncio.sleep(1)
 
     clients = [asyncio.create_task(inspect()) for _ in range(heavy)]
@@ -323,11 +327,13 @@ def table_beside(server: Server, heavy: list[int], seconds: float, expected: lis
         before = server.memory()
         tally = asyncio.run(beside(server, number, seconds, expected))
         load = os.getloadavg()[0]
-        # What waited goes on after its client has gone: at rest is where nothing has been computed for ten seconds.
+        # What waited goes on after its client has gone: at rest is where nothing has been computed for ten seconds, and
+        # the page has since given back what was free.
         used = -1.0
         while server.processor_seconds() - used > 1:
             used = server.processor_seconds()
             time.sleep(10)
+        time.sleep(EVERY_S)
         median, p95 = np.percentile(tally.seconds or [np.nan], [50, 95])
         memory = f"{before:.0f} / {server.memory('VmHWM'):.0f} / {server.memory():.0f}"
         wrong = {name: count for name, count in tally.counts.items() if name.startswith(("WRONG", "error"))}
