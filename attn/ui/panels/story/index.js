@@ -128,8 +128,8 @@ export async function mount(element, host) {
     const node = h('article', { id: `story-${step.id}`, 'data-step': step.id, tabindex: '-1' },
       h('h3', {}, h('span', { class: 'st-number' }, `${index + 1} / ${STEPS.length}`), say(`${step.id}.title`)), body,
       h('p', { class: 'st-on' },
-        index ? h('button', { type: 'button', click: () => go(neighbour(step.id, -1)) }, say('back')) : null,
-        index < STEPS.length - 1 ? h('button', { type: 'button', class: 'primary', click: () => go(neighbour(step.id, 1)) }, say('next')) : null));
+        index ? h('button', { type: 'button', click: () => leave(step.id, -1) }, say('back')) : null,
+        index < STEPS.length - 1 ? h('button', { type: 'button', class: 'primary', click: () => leave(step.id, 1) }, say('next')) : null));
     write();
     return node;
   }
@@ -176,6 +176,12 @@ export async function mount(element, host) {
     nodes[id]?.scrollIntoView({ behavior: still ? 'auto' : 'smooth', block: 'start' });
     nodes[id]?.focus({ preventScroll: true });
     if (tell) tellStep(id, true);
+  }
+
+  // Back leads to the step whose button was pressed, whichever has scrolled by meanwhile.
+  function leave(id, by) {
+    remember({ step: id });
+    go(neighbour(id, by));
   }
 
   function build() {
