@@ -239,6 +239,22 @@ def test_another_photograph_takes_the_last_ones_parts_out_of_the_address(page: A
     page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='40'][data-row='3'][data-col='4']", timeout=60_000)
 
 
+def test_quick_steps_back_leave_the_way_forward(page: Any) -> None:
+    """What the first step back asked for comes after the second was taken: it is no step of its own."""
+    sides = {"cheetah": (27, 40), "tower": (40, 25)}
+    for example, (rows, cols) in sides.items():
+        page.locator(f"[data-example={example}]").click()
+        page.wait_for_selector(f"{MAP}[data-rows='{rows}'][data-cols='{cols}']", timeout=60_000)
+        page.wait_for_function("(name) => location.search.includes(`example=${name}`)", arg=example)
+    page.evaluate("async () => { history.back(); await new Promise((done) => setTimeout(done, 50)); history.back(); }")
+    page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='40']", timeout=60_000)
+    quiet(page)
+    for example, (rows, cols) in sides.items():
+        page.go_forward()
+        page.wait_for_selector(f"{MAP}[data-rows='{rows}'][data-cols='{cols}']", timeout=60_000)
+        assert f"example={example}" in page.url
+
+
 def test_embedded_it_is_the_window_alone(app_url: str, open_page: Callable[..., Any]) -> None:
     page = ready(open_page(f"{app_url}?embed=window", viewport={"width": 900, "height": 560}))
     address = page.url

@@ -19,7 +19,8 @@ export async function mount(element, host) {
   const examples = [...root.querySelectorAll('[data-example]')];
   const opening = JSON.parse(root.dataset.opening || '{}'); // what the page has where a link does not say
   let photograph = opening.photograph; // which one: two uploads are two photographs
-  let expected = asked().example ?? opening.example; // what a link or the browser's back asked for is no step of its own
+  let arriving = asked().example ?? opening.example; // what a link asked for is no step of its own
+  let asking = {}; // nor is what the browser's back asked for, which may not have come yet: {control: value}
   const own = root.querySelector('.ap-own'); // a photograph that is none of the examples
   let place = null;
   let saying = 0;
@@ -59,9 +60,14 @@ export async function mount(element, host) {
   function shown() {
     const other = identity(host.value?.photograph) !== identity(photograph);
     photograph = host.value?.photograph;
-    const step = other && (!expected || controls().example !== expected);
-    expected = null;
-    remember(step ? { ...forgotten(), ...controls() } : controls(), { step });
+    if (!controls().example) asking = {}; // somebody's own photograph: no step leads to one
+    const back = Object.keys(asking).length > 0;
+    if (Object.entries(asking).every(([name, value]) => String(controls()[name]) === String(value))) {
+      const step = other && !back && controls().example !== arriving;
+      asking = {};
+      remember(step ? { ...forgotten(), ...controls() } : controls(), { step });
+    } // else it was asked for by a step that has been left since: the address is ahead, and what it asks for follows
+    arriving = null;
     write();
     stale = true;
     fillBench();
@@ -107,7 +113,11 @@ export async function mount(element, host) {
 
   // --- photographs
 
+  // Whoever chooses something else waits for no earlier step.
+  const choose = () => { asking = {}; };
+  document.querySelector('#attn-settings')?.addEventListener('click', choose);
   examples.forEach((button) => button.addEventListener('click', () => {
+    choose();
     host.trigger('command', { example: button.dataset.example });
   }));
 
@@ -124,15 +134,15 @@ export async function mount(element, host) {
 
   // What the address asks for, back or forward: the server is asked only where the controls are others.
   function restore(wanted) {
-    const now = controls();
+    const now = { ...controls(), ...asking };
     const changes = {};
     for (const name of Object.keys(now)) {
       const value = wanted[name] ?? opening[name] ?? now[name];
       if (String(value) !== String(now[name])) changes[name] = value;
     }
     if (!Object.keys(changes).length) return;
-    expected = wanted.example ?? opening.example;
-    host.trigger('command', changes);
+    asking = { ...asking, ...changes };
+    host.trigger('command', asking);
   }
 
   window.attn.page = {
@@ -140,7 +150,10 @@ export async function mount(element, host) {
     // mechanism and query ([row, column]) are the panels' own and need no request.
     set({ place, mechanism, query, ...others }) {
       if (place) emit('attn:go', { place });
-      if (Object.keys(others).length) host.trigger('command', others);
+      if (Object.keys(others).length) {
+        choose();
+        host.trigger('command', others);
+      }
       if (mechanism) emit('attn:mechanism', { source: 'page', name: mechanism });
       if (query) emit('attn:query', { source: 'page', row: query[0], col: query[1] });
     },
