@@ -187,7 +187,7 @@ def test_before_its_modules_have_come_the_window_says_what_it_is(
 
 @pytest.mark.parametrize(
     ("asked", "size"),
-    [("", (1440, 900)), ("", (390, 844)), ("?embed=window", (900, 560)), ("?present", (1440, 900))],
+    [("", (1440, 900)), ("", (768, 1024)), ("", (390, 844)), ("?embed=window", (900, 560)), ("?present", (1440, 900))],
 )
 def test_nothing_jumps_while_it_opens(
     app_url: str, open_page: Callable[..., Any], asked: str, size: tuple[int, int]
