@@ -200,6 +200,16 @@ def test_nothing_jumps_while_it_opens(
     assert page.evaluate("window.shifted") <= 0.05
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_in_a_lecture_room_it_is_large_and_whole(app_url: str, open_page: Callable[..., Any], language: str) -> None:
+    page = ready(open_page(f"{app_url}?present&lang={language}", viewport={"width": 1440, "height": 900}))
+    size = "(node) => parseFloat(getComputedStyle(node).fontSize)"
+    for pane in (".attn-explorer", ".attn-channel-lane"):
+        assert page.locator(f"{pane} .attn-pane-sentence").evaluate(size) >= 22
+        assert page.locator(f"{pane} .attn-pane-head h2").evaluate(size) >= 30
+    assert page.evaluate("document.documentElement.scrollHeight") <= 900
+
+
 def test_places_have_addresses_and_back_leads_back(page: Any) -> None:
     for place in ("bench", "reference", "see"):
         page.locator(f"[data-place={place}]").last.click()
