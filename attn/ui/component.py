@@ -30,6 +30,7 @@ HERE = Path(__file__).parent
 FIRST = ("head", "page", "explorer", "lane")
 NEAR = "2000px"
 LONGEST_WAIT_MS = 30_000  # should nothing be heard of it
+LOOK_MS = 1_000  # by then the window would be there, if the page has one
 _refusals = count()
 
 
@@ -82,6 +83,7 @@ const host = {{
   if ({json.dumps(name in FIRST)} || window.attn?.latest('attn:map')) return done();
   document.addEventListener('attn:map', () => setTimeout(done), {{ once: true }});
   setTimeout(done, {LONGEST_WAIT_MS});
+  setTimeout(() => {{ if (!document.querySelector('.attn-explorer')) done(); }}, {LOOK_MS});
 }});
 turn.then(() => new Promise((done) => {{
   if ({json.dumps(name in FIRST)}) return done();
