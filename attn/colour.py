@@ -6,6 +6,7 @@ code points (PQ, HLG), whose way to a white of 255 is a matter of taste.
 """
 
 import contextlib
+import functools
 import io
 import struct
 from collections.abc import Callable
@@ -28,6 +29,7 @@ _PRIMARIES = {
     12: (*_D65, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06),
 }
 _HEAD = 64 * 1024  # cICP and nclx stand near a file's beginning
+_KEPT_BYTES = 64 * 1024  # of a profile whose transform is kept: a display's has a few thousand
 # By ICC's classes: input, display, output and colour space. Links, abstract and named colours describe no picture.
 _CLASSES = {"scnr", "mntr", "prtr", "spac"}
 _FITTING = {"RGB": {"RGB", "RGBA", "RGBX", "RGBa", "P", "PA", "1", "L", "LA", "La"}, "CMYK": {"CMYK"}}
@@ -48,21 +50,33 @@ def to_srgb(image: Image.Image, stream: BinaryIO | None = None) -> Convert | Non
     # Whatever is wrong with a profile, the picture is still a picture.
     with contextlib.suppress(Exception):
         profile = _profile(image, stream)
-        space = profile.profile.xcolor_space.strip() if profile else ""
-        if profile is None or profile.profile.device_class not in _CLASSES or image.mode not in _FITTING[space]:
+        if not profile:
             return None
-        mode = _MODE_OF[space]
-        # What makes a transform fast joins a grey's curve from 33 points, up to 10 values beside it.
-        flags = ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags.NONE
-        transform = ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB", flags=flags)
-
-        def convert(piece: Image.Image) -> Image.Image:
-            return transform.apply(piece.convert(mode))
-
-        probe = _probe(mode)
-        moved = np.asarray(convert(probe)).astype(int) - np.asarray(probe.convert("RGB"))
-        return convert if np.abs(moved).max() > 1 else None  # 1: sRGB by another name, and rounding
+        # Working a transform out takes longer than the picture; most pictures have one of a few profiles.
+        find = _from_profile if len(profile) <= _KEPT_BYTES else _from_profile.__wrapped__
+        convert, modes = find(profile)
+        return convert if image.mode in modes else None
     return None
+
+
+@functools.lru_cache(maxsize=16)
+def _from_profile(data: bytes) -> tuple[Convert | None, set[str]]:
+    """What turns a picture with this profile into sRGB, None where that changes nothing, and the modes it is for."""
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
+    space = profile.profile.xcolor_space.strip()
+    if profile.profile.device_class not in _CLASSES:
+        return None, set()
+    mode = _MODE_OF[space]
+    # What makes a transform fast joins a grey's curve from 33 points, up to 10 values beside it.
+    flags = ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags.NONE
+    transform = ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB", flags=flags)
+
+    def convert(piece: Image.Image) -> Image.Image:
+        return transform.apply(piece.convert(mode))
+
+    probe = _probe(mode)
+    moved = np.asarray(convert(probe)).astype(int) - np.asarray(probe.convert("RGB"))
+    return convert if np.abs(moved).max() > 1 else None, _FITTING[space]  # 1: sRGB by another name, and rounding
 
 
 def matrix_profile(primaries: tuple[float, ...], curve: Curve) -> bytes:
@@ -93,12 +107,12 @@ def _xyz(values: NDArray[np.float64]) -> bytes:
     return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(float(value) * 65536) for value in values))
 
 
-def _profile(image: Image.Image, stream: BinaryIO | None) -> ImageCms.ImageCmsProfile | None:
+def _profile(image: Image.Image, stream: BinaryIO | None) -> bytes | None:
     data = _coded(image.format, stream) if stream else None
     data = image.info.get("icc_profile") if data is None else data
     if data is None and image.format == "PNG" and "srgb" not in image.info:
         data = _gamma_and_primaries(image)
-    return ImageCms.ImageCmsProfile(io.BytesIO(data)) if data else None
+    return data
 
 
 def _coded(format: str | None, stream: BinaryIO) -> bytes | None:

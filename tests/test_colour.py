@@ -2,6 +2,7 @@
 
 import io
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -184,3 +185,15 @@ def test_maps_move_less_than_a_jpeg_of_the_same_photograph_moves_them(name: str)
     ignored = Image.fromarray(np.asarray(wide))
     assert by_profile < by_jpeg < 2 * moved(ignored)
     assert by_profile < moved(ignored) / 2
+
+
+def test_pictures_of_one_profile_at_once_do_not_disturb_each_other() -> None:
+    """They share one transform."""
+    noise = np.random.default_rng(0).integers(0, 256, (8, 200, 300, 3), np.uint8)
+    profile = corpus.rgb_profile("Display P3")
+    files = [corpus.encoded(Image.fromarray(each), "PNG", icc_profile=profile) for each in noise]
+    alone = [np.asarray(open_image(file)) for file in files]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            for value, file_alone in zip(pool.map(open_image, files), alone, strict=True):
+                np.testing.assert_array_equal(np.asarray(value), file_alone)
