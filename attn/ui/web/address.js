@@ -59,6 +59,7 @@ export function remember(changes, { step = false } = {}) {
   const query = queryOf(parts, location.search);
   if (query === location.search.slice(1)) return;
   history[step ? 'pushState' : 'replaceState'](history.state, '', `${location.pathname}?${query}${location.hash}`);
+  history.scrollRestoration = parts.step ? 'manual' : 'auto'; // a step of the story scrolls to its own place
 }
 
 /** The changes that take out what belonged to the last photograph. */

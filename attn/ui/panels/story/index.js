@@ -46,6 +46,7 @@ export async function mount(element, host) {
   let nodes = {}; // step → its article
   let loads = 0;
   let frame = 0;
+  let led = null; // the step that a button, a link or the browser's back led to, until the reader scrolls
 
   // A question is open: what its picture shows would be the answer.
   const covered = () => stepNamed(at).options !== undefined && answers[at] === undefined;
@@ -171,6 +172,7 @@ export async function mount(element, host) {
   };
 
   function go(id, { quick = false, tell = true } = {}) {
+    led = id;
     const still = quick || matchMedia('(prefers-reduced-motion: reduce)').matches;
     show(id);
     nodes[id]?.scrollIntoView({ behavior: still ? 'auto' : 'smooth', block: 'start' });
@@ -211,11 +213,15 @@ export async function mount(element, host) {
     watcher?.disconnect();
     watcher = new IntersectionObserver((entries) => {
       const entered = entries.filter((entry) => entry.isIntersecting).at(-1)?.target.dataset.step;
-      if (!entered) return;
+      if (!entered || (led && entered !== led)) return; // what is passed on the way is not read
       if (entered !== at) show(entered);
       if (asked().step !== entered) tellStep(entered, false);
     }, { rootMargin: innerWidth < 900 ? '-52% 0px -44% 0px' : '-40% 0px -55% 0px' });
     Object.values(nodes).forEach((node) => watcher.observe(node));
+  }
+
+  for (const own of ['wheel', 'touchmove', 'pointerdown', 'keydown']) {
+    window.addEventListener(own, () => { led = null; }, { passive: true, capture: true });
   }
 
   // Whoever has left the story is at no step of it.
