@@ -2,14 +2,19 @@
 
     python -m benchmarks.attn_block
     python -m benchmarks.attn_block --threads 1 --channels 512 --positions 784 1024 --rounds 31
+    python -m benchmarks.attn_block --bfloat16
 
 Prints a Markdown table. Both blocks hold the same weights, see the same input (one image, fp32, no gradients) and
 run alternately, with a large fp32 matrix product between them; a ratio is taken within each round, so that whatever
 else the machine does touches both. Cells give the median and, in brackets, the quartiles. With one thread the
 thread's processor time is counted, which holds on a busy machine; with more, the wall clock.
+
+With `--bfloat16` our block after `.bfloat16()`, input and output too, against itself in fp32, and how far the output is
+off: worth it where the processor multiplies bfloat16 (`lscpu` says avx512_bf16 or amx_bf16).
 """
 
 import argparse
+import copy
 import math
 import platform
 import re
@@ -68,6 +73,7 @@ def main() -> None:
     parser.add_argument("--positions", type=int, nargs="+", default=[196, 784, 1024, 2304, 4096], help="squares")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, help="default: what torch takes")
+    parser.add_argument("--bfloat16", action="store_true", help="ours in bfloat16 against ours in fp32")
     parser.add_argument("--memory", nargs=3, metavar=("BLOCK", "CHANNELS", "POSITIONS"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.memory:
@@ -76,6 +82,13 @@ def main() -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}, {args.rounds} rounds\n")
+    if args.bfloat16:
+        print("| C | N | time, bfloat16 / fp32 | fp32, ms | largest error, of the largest change |")
+        print("| --- | --- | --- | --- | --- |")
+        for channels in args.channels:
+            for positions in args.positions:
+                print(bfloat16_row(channels, positions, args.rounds), flush=True)
+        return
     print(
         "| C | N | time, ours / note's | note's, ms | peak memory, ours / note's | ours, MiB | of matrix-product peak |"
     )
@@ -115,6 +128,25 @@ def row(channels: int, positions: int, rounds: int) -> str:
         spread(shares),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def bfloat16_row(channels: int, positions: int, rounds: int) -> str:
+    """One line of the table of half precision."""
+    side = grid_side(positions)
+    torch.manual_seed(0)
+    full = AttnBlock(channels).eval()
+    half = copy.deepcopy(full).bfloat16()
+    x = torch.randn(1, channels, side, side)
+    short = x.bfloat16()
+    ratios, fulls = [], []
+    with torch.inference_mode():
+        right = full(short.float())  # the same input: what is counted is the block's own rounding
+        error = (half(short).float() - right).abs().max() / (right - short.float()).abs().max()
+        for _ in range(rounds):
+            repeats = max(1, 1024 // positions)
+            fulls.append(seconds(lambda: full(x), repeats) * 1e3)
+            ratios.append(seconds(lambda: half(short), repeats) * 1e3 / fulls[-1])
+    return f"| {channels} | {positions} | {spread(ratios)} | {spread(fulls)} | {error:.3f} |"
 
 
 def seconds(run: Callable[[], object], repeats: int) -> float:

@@ -148,6 +148,21 @@ def test_composed_path_is_as_near_to_exact_as_the_explicit_one(channels: int, si
     assert error < 1.5 * explicit_error
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_fused_path_does_not_depend_on_the_threads_it_deals_to(threads: int) -> None:
+    torch.manual_seed(0)
+    block = random_block(32, encoding=SinusoidalEncoding2d(32), temperature=0.7).double()
+    usual = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.no_grad():
+            for height, width in ((4, 6), (12, 20), (31, 30)):  # before and after positions outnumber channels
+                x = torch.randn(2, 32, height, width, dtype=torch.float64)
+                torch.testing.assert_close(block(x), block(x, return_attention=True)[0], atol=1e-12, rtol=0)
+    finally:
+        torch.set_num_threads(usual)
+
+
 def test_fused_path_takes_the_fused_kernel_and_holds_no_map() -> None:
     block = random_block(32, encoding=SinusoidalEncoding2d(32))
     x = torch.randn(1, 32, 20, 20)

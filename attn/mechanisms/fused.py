@@ -17,8 +17,10 @@ from torch.nn.modules.module import _has_any_global_hook
 if TYPE_CHECKING:
     from attn.mechanisms.spatial import AttnBlock
 
-# Query elements asked at a time: enough for the kernel's speed, little (2 MB) beside a large feature map.
+# Query elements asked at once: all of a small feature map, which is fastest; little (0.5 MB) beside a large one.
 ELEMENTS_AT_ONCE = 2**19
+ELEMENTS_OF_A_SLICE = 2**17
+KERNEL_BLOCK = 256  # queries that the processor's kernel takes at a time, where there are three times as many
 
 
 def takes(block: AttnBlock, x: Tensor) -> bool:
@@ -54,13 +56,10 @@ def _is_plain(layer: nn.Module, channels: int, x: Tensor) -> bool:
 
 def output(block: AttnBlock, x: Tensor) -> Tensor:
     """What `block(x)` gives, (b, C, h, w), for a block and an x that `takes` accepts."""
-    _, _, height, width = x.shape
-    normalised = block.norm(x)
-    seen = normalised if block.encoding is None else normalised + block.encoding(height, width).to(normalised)
-    h, seen = _to_tokens(normalised), _to_tokens(seen)  # (b, N, C)
     # Composed matrices round once more; half precision has no digits to spare for it.
-    if height * width > block.channels and x.dtype in (torch.float32, torch.float64):
-        return _composed(block, x, h, seen)
+    if x.shape[2] * x.shape[3] > block.channels and x.dtype in (torch.float32, torch.float64):
+        return _composed(block, x)
+    h, seen = _normalised(block, x)
     q = _affine(seen, *_matrix(block.q), scale=block.scale)
     out = _attended(q, _affine(seen, *_matrix(block.k)), _affine(h, *_matrix(block.v)))  # (b, N, C)
     weight, bias = _matrix(block.proj_out)
@@ -68,7 +67,13 @@ def output(block: AttnBlock, x: Tensor) -> Tensor:
     return x + added.view_as(x)
 
 
-def _composed(block: AttnBlock, x: Tensor, h: Tensor, seen: Tensor) -> Tensor:
+def _normalised(block: AttnBlock, x: Tensor) -> tuple[Tensor, Tensor]:
+    """What v sees and what q and k see, (b, N, C) each, as views."""
+    h, seen = block._normalised(x)
+    return _to_tokens(h), _to_tokens(seen)
+
+
+def _composed(block: AttnBlock, x: Tensor) -> Tensor:
     """The output, where positions outnumber channels: two matrices in a row then cost less as one.
 
     As rows sum to 1, the mean of W_v h + b_v is W_v (mean of h) + b_v, and proj_out follows. And
@@ -76,13 +81,16 @@ def _composed(block: AttnBlock, x: Tensor, h: Tensor, seen: Tensor) -> Tensor:
     So the normalised features serve as keys and values, and beside them and the output only some queries at a
     time take memory.
     """
+    h, seen = _normalised(block, x)
+    # As rows; what they were views of is freed.
     h, seen = (h.contiguous(), seen.contiguous()) if block.encoding else (h.contiguous(),) * 2
     y = torch.empty_like(x.flatten(2))  # (b, C, N)
     (w_q, b_q), (w_k, b_k) = _matrix(block.q), _matrix(block.k)
     (w_v, b_v), (w_out, b_out) = _matrix(block.v), _matrix(block.proj_out)
-    ask = w_k.T @ (w_q * block.scale), w_k.T @ (b_q * block.scale) + 0 * b_k
+    ask = (w_k.T @ w_q).mul_(block.scale), (w_k.T @ b_q).mul_(block.scale) + 0 * b_k
     give = w_out @ w_v, w_out @ b_v + b_out
-    step = max(1, ELEMENTS_AT_ONCE // block.channels)
+    whole = h.shape[1] * block.channels <= ELEMENTS_AT_ONCE
+    step = h.shape[1] if whole else max(1, ELEMENTS_OF_A_SLICE // block.channels)
     for first in range(0, h.shape[1], step):
         some = slice(first, first + step)
         out = _affine(_attended(_affine(seen[:, some], *ask), seen, h), *give)
@@ -98,8 +106,18 @@ def _matrix(layer: nn.Conv2d) -> tuple[Tensor, Tensor]:
 
 
 def _attended(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """softmax(queries · keysᵀ) · values without the map; all (b, …, C), as rows: the kernel takes no other."""
-    return F.scaled_dot_product_attention(queries[:, None], keys[:, None], values[:, None], scale=1.0)[:, 0]
+    """softmax(queries · keysᵀ) · values without the map; all (b, …, C), as rows: the kernel takes no other.
+
+    On a processor the kernel deals out blocks of 256 queries to the threads where there are 768 or more, and 784 would
+    keep one of two threads at work almost twice as long as the other: as two heads each thread has its half.
+    """
+    batch, count, channels = queries.shape
+    threads = torch.get_num_threads() if queries.device.type == "cpu" else 1
+    uneven = count >= 3 * KERNEL_BLOCK and count % (threads * KERNEL_BLOCK) and count % threads == 0
+    shares = threads if uneven else 1
+    q = queries.reshape(batch, shares, count // shares, channels)
+    k, v = (each[:, None].expand(-1, shares, -1, -1) for each in (keys, values))
+    return F.scaled_dot_product_attention(q, k, v, scale=1.0).reshape(batch, count, channels)
 
 
 def _affine(tokens: Tensor, weight: Tensor, bias: Tensor, scale: float = 1.0) -> Tensor:
