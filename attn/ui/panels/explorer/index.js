@@ -1,34 +1,32 @@
 // The explorer: a photograph with the attention of the position under the pointer over it. Everything is answered from
 // data already here: pointing sends no request.
 import { asked, onAsked } from '../../web/address.js';
-import { fetchArrays } from '../../web/arrays.js';
 import { clampCell, sameCell, sameSpot } from '../../web/cell.js';
 import { scaleOf } from '../../web/colourise.js';
 import { tellMap } from '../../web/current.js';
-import { fetchImage } from '../../web/fetch.js';
 import { litPhotograph } from '../../web/light.js';
 import { makeFigure } from '../../web/figure.js';
 import { logitsFrom, logitsOfOne } from '../../web/logits.js';
-import { fixed, readable, signed } from '../../web/numbers.js';
+import { readable } from '../../web/numbers.js';
 import { emit, newSource, on, onSpoken } from '../../web/services.js';
 import { publish } from '../../web/shown.js';
 import { peakOf } from '../../web/statistics.js';
 import { fillTexts, language, loadTexts, t } from '../../web/texts.js';
 import { MAX_PINS, decodeView, encodeView } from '../../web/view.js';
+import { afterPaint, makeArrival } from './arrival.js';
 import { nameChoices, takeControl, writeControls } from './controls.js';
 import { listen } from './gestures.js';
 import { difference, mapOf } from './maps.js';
 import { isSmooth, paintMap, paintMarkers } from './paint.js';
 import { makePass } from './pass.js';
 import { makePins } from './pins.js';
+import { shownMap } from './shown_map.js';
 import { buildNumbers, numbersOf, overlapOf, plainSentenceOf, sentenceOf, writeNumbers } from './readouts.js';
 import { makeScaleBar } from './scalebar.js';
 import { makeStrip } from './strip.js';
 
 const LINKED = ['example', 'stem', 'stage', 'detail', 'side', 'weights', 'position', 'seed']; // what the server answers
 const LINK_MS = 8000; // in vain
-const REST_MS = 30000; // as long as a busy server may take
-const AGAIN_MS = 2000;
 const GESTURES = ['point', 'click', 'drag', 'arrows', 'shift', 'enter', 'digits', 'smooth', 'escape', 'help'];
 
 export async function mount(element, host) {
@@ -68,12 +66,11 @@ export async function mount(element, host) {
   const strip = makeStrip(find('.attn-pane-strip canvas'), state, ax);
   const figure = makeFigure(canvas, shownMap(state), { keys: false });
   canvas.after(...figure.nodes);
+  const arrival = makeArrival(root, state, host, { show, rowSuffices, schedule, completed });
   let pinMaps = [];
   let frame = 0;
   let speaking = 0;
   let telling = 0;
-  let loads = 0;
-  let rest = null; // {value, tries, timer, lost}: the map whose arrays are on their way
   let wanted = asked().view ?? null; // the view that a link or the browser's back asks for, until it is there
 
   // Until the arrays are here one query's map is known, whose row came with the value.
@@ -104,7 +101,7 @@ export async function mount(element, host) {
     if (!data || !photo) return;
     if (lacking()) {
       if (state.map) paint(); // the canvas may have another size
-      say(t(rest?.lost ? 'explorer.say.lacking' : 'explorer.say.arriving'));
+      say(t(arrival.lost() ? 'explorer.say.lacking' : 'explorer.say.arriving'));
       return;
     }
     [root.dataset.row, root.dataset.col] = cell;
@@ -314,109 +311,20 @@ export async function mount(element, host) {
 
   // --- the value
 
-  function askRest(value, tries = 1) {
-    settleRest();
-    rest = { value, tries, timer: setTimeout(loseRest, REST_MS), lost: false };
-    host.trigger('rest', { key: value.key });
+  // All queries of the map that is shown are here.
+  function completed() {
+    root.dataset.whole = '';
+    writeBadge();
+    pass.renew();
+    refresh();
+    publish('photograph', state.data);
   }
-
-  function settleRest() {
-    clearTimeout(rest?.timer);
-    rest = null;
-  }
-
-  // In vain: once more, then it is said.
-  function loseRest(value = rest?.value) {
-    if (!value) return;
-    const { tries } = rest ?? { tries: 1 };
-    settleRest();
-    rest = { value, tries, lost: tries > 1 };
-    if (!rest.lost) rest.timer = setTimeout(() => askRest(value, tries + 1), AGAIN_MS);
-    else if (value.key === state.data?.key) schedule();
-    else {
-      root.dataset.state = 'error';
-      find('.ax-notice').textContent = t('explorer.failed');
-      if (!state.data) tellMap('');
-    }
-  }
-
-  async function load(value) {
-    if (value?.state === 'lacking') {
-      loseRest();
-      return;
-    }
-    if (value?.state === 'rest') {
-      if (value.key !== rest?.value.key) return; // of a map that is shown no more
-      clearTimeout(rest.timer);
-      value = { ...rest.value, arrays: value.arrays, tolerance: value.tolerance, checked: value.checked };
-      if (state.data && !state.data.arrays && value.key === state.data.key) {
-        await complete(value, state.data);
-        return;
-      }
-    }
-    const run = ++loads;
-    if (!value) {
-      if (!state.data) root.dataset.state = 'empty';
-      return;
-    }
-    const notice = find('.ax-notice');
-    if (value.state !== 'ready') {
-      root.dataset.state = value.state;
-      notice.textContent = t(value.message);
-      if (!state.data) tellMap(''); // nobody need wait for one
-      return;
-    }
-    root.dataset.state = 'loading';
-    notice.textContent = state.data ? '' : t('explorer.loading');
-    if (!state.data) stage.style.setProperty('--aspect', value.size[0] / value.size[1]);
-    try {
-      const image = await fetchImage(value.image.url);
-      if (run !== loads) return;
-      const { data } = state;
-      if (!value.arrays && data?.arrays && value.key && value.key === data.key) show(value, image, data);
-      else if (rowSuffices(value)) {
-        show(value, image);
-        const now = state.data;
-        if (value.arrays) afterPaint().then(() => complete(value, now));
-      } else if (value.arrays) {
-        const arrays = await fetchArrays(value.arrays.url);
-        if (run === loads) show(value, image, { ...value, arrays });
-      } else askRest(value);
-    } catch (error) {
-      if (run !== loads) return;
-      root.dataset.state = 'error';
-      notice.textContent = t('explorer.failed');
-      if (!state.data) tellMap('');
-      console.error(error);
-    }
-  }
-
-  // The arrays for the map that is shown, `data`, if it is then.
-  async function complete(value, data) {
-    try {
-      const arrays = await fetchArrays(value.arrays.url);
-      if (state.data !== data) return;
-      settleRest();
-      const { tolerance, checked } = value;
-      Object.assign(data, { arrays, source: logitsFrom(arrays), tolerance, checked });
-      root.dataset.whole = '';
-      writeBadge();
-      pass.renew();
-      refresh();
-      publish('photograph', data);
-    } catch (error) {
-      console.error(error);
-      if (state.data === data) loseRest(value);
-    }
-  }
-
-  const afterPaint = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
 
   // Without `whole`, {arrays, tolerance, checked}, with the one row that came with the value.
   function show(value, image, whole = null) {
     const before = state.data;
     const { arrays, tolerance, checked } = whole ?? { ...value, arrays: null };
-    settleRest();
+    arrival.settle();
     const opening = openingView(value);
     const [rows, cols] = value.grid;
     figure.hide();
@@ -450,9 +358,9 @@ export async function mount(element, host) {
     if (arrays) publish('photograph', state.data);
     tellMap(value.key, image);
     // What follows the map, here and on the server, waits until it is painted.
-    afterPaint().then(() => {
+    afterPaint(() => {
       tellQuery();
-      if (!arrays && !value.arrays && value.key === state.data.key) askRest(value);
+      if (!arrays && !value.arrays && value.key === state.data.key) arrival.ask(value);
       host.trigger('shown');
     });
   }
@@ -462,49 +370,13 @@ export async function mount(element, host) {
   pins.build();
   onSpoken(root, writeTexts);
   new ResizeObserver(resize).observe(stage);
-  host.watch(() => load(host.value));
+  host.watch(() => arrival.load(host.value));
   onAsked(root, ({ view = '' }) => {
     setState(view);
     if (state.data) tellQuery();
     wanted = view; // another photograph may be on its way
   });
   // A link to other controls is answered by the server: nothing else is shown before.
-  if (LINKED.some((name) => name in asked())) setTimeout(() => { if (!loads) load(host.value); }, LINK_MS);
-  else load(host.value);
-}
-
-// What the map says of the position under the pointer, and the map as a file.
-function shownMap(state) {
-  const cellOf = (item) => [Math.floor(item / state.data.cols), item % state.data.cols];
-  return {
-    name: () => t('explorer.canvas'),
-    draw(ctx, { width, height }) {
-      paintMap(ctx, width, height, state.photo, state.map, state.scale, state);
-      paintMarkers(ctx, width, height, state.drawn, state);
-    },
-    items: () => state.data.source.n,
-    columns: () => state.data.cols,
-    hit(x, y, { width, height }) {
-      if (!state.map) return null;
-      const { rows, cols } = state.data;
-      const [row, col] = clampCell([Math.floor((y / height) * rows), Math.floor((x / width) * cols)], [rows, cols]);
-      return row * cols + col;
-    },
-    place(item, { width, height }) {
-      const { rows, cols } = state.data;
-      const [row, col] = cellOf(item);
-      return [(col * width) / cols, (row * height) / rows, width / cols, height / rows];
-    },
-    describe(item) {
-      const [row, col] = cellOf(item);
-      const value = state.map.values[item];
-      const shown = state.map.signed ? signed(value, 2) : fixed(value, 2);
-      return t('explorer.cell', { row, col, value: shown });
-    },
-    data: () => [
-      { key: 'row', values: Array.from(state.map.values, (_, item) => cellOf(item)[0]) },
-      { key: 'column', values: Array.from(state.map.values, (_, item) => cellOf(item)[1]) },
-      { key: 'times_uniform', values: state.map.values },
-    ],
-  };
+  if (LINKED.some((name) => name in asked())) setTimeout(() => { if (!arrival.begun()) arrival.load(host.value); }, LINK_MS);
+  else arrival.load(host.value);
 }

@@ -1,0 +1,114 @@
+// How a map arrives: one query's row with the value, then the arrays of all queries, asked for once it is painted.
+import { fetchArrays } from '../../web/arrays.js';
+import { tellMap } from '../../web/current.js';
+import { fetchImage } from '../../web/fetch.js';
+import { logitsFrom } from '../../web/logits.js';
+import { t } from '../../web/texts.js';
+
+const REST_MS = 30000; // as long as a busy server may take
+const AGAIN_MS = 2000;
+
+/** Calls `then` once what was drawn last is painted. */
+export const afterPaint = (then) => requestAnimationFrame(() => setTimeout(then));
+
+/** `show(value, image, whole)` shows a map, `completed()` follows when all of its queries are here. */
+export function makeArrival(root, state, host, { show, rowSuffices, schedule, completed }) {
+  const find = (selector) => root.querySelector(selector);
+  const stage = find('.ax-stage');
+  let loads = 0;
+  let rest = null; // {value, tries, timer, lost}: the map whose arrays are on their way
+
+  function ask(value, tries = 1) {
+    settle();
+    rest = { value, tries, timer: setTimeout(lose, REST_MS), lost: false };
+    host.trigger('rest', { key: value.key });
+  }
+
+  function settle() {
+    clearTimeout(rest?.timer);
+    rest = null;
+  }
+
+  // In vain: once more, then it is said.
+  function lose(value = rest?.value) {
+    if (!value) return;
+    const { tries } = rest ?? { tries: 1 };
+    settle();
+    rest = { value, tries, lost: tries > 1 };
+    if (!rest.lost) rest.timer = setTimeout(() => ask(value, tries + 1), AGAIN_MS);
+    else if (value.key === state.data?.key) schedule();
+    else {
+      root.dataset.state = 'error';
+      find('.ax-notice').textContent = t('explorer.failed');
+      if (!state.data) tellMap('');
+    }
+  }
+
+  async function load(value) {
+    if (value?.state === 'lacking') {
+      lose();
+      return;
+    }
+    if (value?.state === 'rest') {
+      if (value.key !== rest?.value.key) return; // of a map that is shown no more
+      clearTimeout(rest.timer);
+      value = { ...rest.value, arrays: value.arrays, tolerance: value.tolerance, checked: value.checked };
+      if (state.data && !state.data.arrays && value.key === state.data.key) {
+        await complete(value, state.data);
+        return;
+      }
+    }
+    const run = ++loads;
+    if (!value) {
+      if (!state.data) root.dataset.state = 'empty';
+      return;
+    }
+    const notice = find('.ax-notice');
+    if (value.state !== 'ready') {
+      root.dataset.state = value.state;
+      notice.textContent = t(value.message);
+      if (!state.data) tellMap(''); // nobody need wait for one
+      return;
+    }
+    root.dataset.state = 'loading';
+    notice.textContent = state.data ? '' : t('explorer.loading');
+    if (!state.data) stage.style.setProperty('--aspect', value.size[0] / value.size[1]);
+    try {
+      const image = await fetchImage(value.image.url);
+      if (run !== loads) return;
+      const { data } = state;
+      if (!value.arrays && data?.arrays && value.key && value.key === data.key) show(value, image, data);
+      else if (rowSuffices(value)) {
+        show(value, image);
+        const now = state.data;
+        if (value.arrays) afterPaint(() => complete(value, now));
+      } else if (value.arrays) {
+        const arrays = await fetchArrays(value.arrays.url);
+        if (run === loads) show(value, image, { ...value, arrays });
+      } else ask(value);
+    } catch (error) {
+      if (run !== loads) return;
+      root.dataset.state = 'error';
+      notice.textContent = t('explorer.failed');
+      if (!state.data) tellMap('');
+      console.error(error);
+    }
+  }
+
+  // The arrays for the map that is shown, `data`, if it is then.
+  async function complete(value, data) {
+    try {
+      const arrays = await fetchArrays(value.arrays.url);
+      if (state.data !== data) return;
+      settle();
+      const { tolerance, checked } = value;
+      Object.assign(data, { arrays, source: logitsFrom(arrays), tolerance, checked });
+      completed();
+    } catch (error) {
+      console.error(error);
+      if (state.data === data) lose(value);
+    }
+  }
+
+  return { load, ask, settle, lost: () => Boolean(rest?.lost), begun: () => loads > 0 };
+}
