@@ -102,6 +102,21 @@ def test_the_library_and_a_photographs_file_need_no_gradio() -> None:
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
 
 
+def test_the_page_starts_without_matplotlib_and_writes_nothing_beside_its_source() -> None:
+    panel = ROOT / "attn" / "ui" / "panels" / "lane" / "panel.pyi"
+    panel.unlink(missing_ok=True)  # Gradio's, of an older start
+    script = "import sys, attn.ui.page; sys.exit('matplotlib' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
+    assert not panel.exists()
+
+
+def test_a_panels_schema_is_made_once() -> None:
+    from attn.ui.panels.lane.panel import ChannelLane
+
+    lane = ChannelLane()
+    assert lane.api_info() is lane.api_info()
+
+
 @pytest.mark.parametrize(
     ("flags", "environment", "sentence"),
     [

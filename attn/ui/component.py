@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from gradio import component_meta
 from gradio.data_classes import FileData
 
 from attn.errors import PlainError
@@ -32,6 +33,10 @@ NEAR = "2000px"
 LONGEST_WAIT_MS = 30_000  # should nothing be heard of it
 LOOK_MS = 1_000  # by then the window would be there, if the page has one
 _refusals = count()
+
+# Gradio writes a stub for editors beside the source of every component, anew at each start, which takes a tenth of a
+# second and leaves what a type checker then reads in place of the source.
+component_meta.create_or_modify_pyi = lambda *_: None
 
 
 def component_files(name: str, events: Sequence[str] = ()) -> dict[str, str]:

@@ -1,13 +1,17 @@
 """The page's example photographs: pictures that installed packages carry, so nothing is bundled or downloaded."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from gradio.media import get_image
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
-from matplotlib import get_data_path
 
 OPENING = "lion"
+# Beside matplotlib's data, which are found without importing it: the page does without until a figure is saved.
+_matplotlib = find_spec("matplotlib")
+assert _matplotlib is not None  # a requirement
+assert _matplotlib.origin is not None
 # Name → path in Gradio's cache, the only place besides the working directory that Gradio serves files from.
 EXAMPLES = {
     name: save_file_to_cache(path, get_upload_folder())
@@ -15,6 +19,6 @@ EXAMPLES = {
         "lion": get_image("lion.jpg"),
         "cheetah": get_image("cheetah.jpg"),
         "tower": get_image("tower.jpg"),
-        "hopper": Path(get_data_path()) / "sample_data" / "grace_hopper.jpg",
+        "hopper": Path(_matplotlib.origin).with_name("mpl-data") / "sample_data" / "grace_hopper.jpg",
     }.items()
 }

@@ -294,8 +294,8 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         if event.api_visibility == "private":
             event.api_name = None  # else Gradio runs it under its name for whoever asks
     demo.inspects = demo.fns[inspected["id"]]
-    # Without api_open=False the REST routes go past the queue, and so past its limits.
-    demo.queue(api_open=False)
+    # Else the REST routes go past the queue, and so past its limits. `queue` would build the server once more.
+    demo.api_open = False
     return demo
 
 

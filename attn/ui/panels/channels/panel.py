@@ -14,6 +14,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import torch
+from gradio.components.base import Component
 from gradio.data_classes import FileData, GradioModel
 from numpy.typing import NDArray
 from PIL import Image
@@ -133,7 +134,7 @@ class Channels(gr.HTML):
 
     def api_info(self) -> dict[str, Any]:
         """The JSON schema of the value, as `data_model` has it."""
-        return ChannelsData.model_json_schema()
+        return Component.api_info(self)
 
 
 def panel_arrays(view: ChannelsView) -> dict[str, NDArray[Any]]:

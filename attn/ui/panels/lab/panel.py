@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
+from gradio.components.base import Component
 from gradio.data_classes import FileData, GradioModel
 from numpy.typing import NDArray
 from PIL import Image
@@ -180,7 +181,7 @@ class Lab(gr.HTML):
 
     def api_info(self) -> dict[str, Any]:
         """The JSON schema of the value, as `data_model` has it."""
-        return LabData.model_json_schema()
+        return Component.api_info(self)
 
 
 def lab_arrays(view: LabView) -> dict[str, NDArray[Any]]:

@@ -11,6 +11,7 @@ from io import BytesIO
 from typing import Any
 
 import gradio as gr
+from gradio.components.base import Component
 from gradio.data_classes import FileData, GradioModel
 from PIL import Image
 
@@ -69,4 +70,4 @@ class ChannelLane(gr.HTML):
 
     def api_info(self) -> dict[str, Any]:
         """The JSON schema of the value, as `data_model` has it."""
-        return LaneData.model_json_schema()
+        return Component.api_info(self)

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
+from gradio.components.base import Component
 from gradio.data_classes import FileData, GradioModel
 from numpy.typing import NDArray
 from PIL import Image
@@ -93,7 +94,7 @@ class Pair(gr.HTML):
 
     def api_info(self) -> dict[str, Any]:
         """The JSON schema of the value, as `data_model` has it."""
-        return PairData.model_json_schema()
+        return Component.api_info(self)
 
 
 def pair_arrays(first: Encoding, second: Encoding) -> dict[str, NDArray[Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import torch
+from gradio.components.base import Component
 from gradio.data_classes import FileData, GradioModel
 from numpy.typing import NDArray
 from torch import nn
@@ -127,7 +128,7 @@ class Story(gr.HTML):
 
     def api_info(self) -> dict[str, Any]:
         """The JSON schema of the value, as `data_model` has it."""
-        return StoryData.model_json_schema()
+        return Component.api_info(self)
 
 
 def contrasting_queries(inspection: Inspection) -> tuple[list[list[int]], float]:

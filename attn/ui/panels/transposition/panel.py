@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
+from gradio.components.base import Component
 from gradio.data_classes import FileData, GradioModel
 from numpy.typing import NDArray
 
@@ -101,7 +102,7 @@ class Transposition(gr.HTML):
 
     def api_info(self) -> dict[str, Any]:
         """The JSON schema of the value, as `data_model` has it."""
-        return TranspositionData.model_json_schema()
+        return Component.api_info(self)
 
 
 def transposition_arrays(view: TranspositionView) -> tuple[dict[str, NDArray[Any]], list[int]]:
