@@ -68,6 +68,13 @@ def test_shuffled_positions_leave_its_map_as_it_is(x: Tensor) -> None:
     assert result.weights_error < 1e-5
 
 
+def test_logits_grow_with_the_root_of_the_number_of_positions(x: Tensor) -> None:
+    turned, repeated = random_block(64).transposed(), x.repeat(1, 1, 2, 2)  # the same statistics, four times the sum
+    logits = turned(x, return_attention=True)[1].log()
+    expected = (2 * logits).softmax(-1)
+    torch.testing.assert_close(turned(repeated, return_attention=True)[1], expected, atol=1e-5, rtol=1e-4)
+
+
 def test_a_position_encoding_makes_no_difference(x: Tensor) -> None:
     positioned = random_block(64, encoding=SinusoidalEncoding2d(64))
     plain = AttnBlock(64)

@@ -374,7 +374,8 @@ def test_chinese_and_switching(url: str, open_page: Callable[..., Any]) -> None:
     assert page.get_attribute("#first .attn-explorer", "lang") == "zh-CN"
     page.evaluate("attn.setLang('en')")
     settle(page)
-    assert "From where you point (a query) it looks at about" in page.inner_text("#first .ax-sentence")
+    said = page.inner_text("#first .ax-sentence")
+    assert "From where you point (a query) attention spreads as if evenly over about" in said
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

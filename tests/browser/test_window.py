@@ -97,7 +97,7 @@ def test_both_sentences_say_it_in_numbers(page: Any) -> None:
     hover(page, 14, 19)
     left, right = page.locator(".ax-sentence"), page.locator(".lane-sentence")
     page.wait_for_function("() => /share \\d+ %/.test(document.querySelector('.ax-sentence').textContent)")
-    assert re.search(r"looks at about [\d,.]+ of 1,600 positions", left.inner_text())
+    assert re.search(r"as if evenly over about [\d,.]+ of 1,600 positions", left.inner_text())
     assert "256 gates" in right.inner_text()
     assert "100 %" in right.inner_text()
 
@@ -221,6 +221,14 @@ def test_places_have_addresses_and_back_leads_back(page: Any) -> None:
     page.locator("#attn-bench").wait_for(state="visible")
     page.go_forward()
     page.locator("#attn-reference").wait_for(state="visible")
+
+
+def test_the_storys_lead_leads_to_the_ten_statements(page: Any) -> None:
+    page.wait_for_selector(".attn-story[data-state=ready]", state="attached")
+    page.locator(".st-lead a[href='#attn-statements']").click()
+    page.locator("#attn-statements").wait_for(state="visible")
+    assert page.evaluate("document.querySelector('#attn-statements').getBoundingClientRect().top < innerHeight")
+    assert parse_qs(urlsplit(page.url).query)["place"] == ["reference"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -15,6 +15,7 @@ addTexts({
     'window.say.counting': '(counting)',
     'window.say.gate': '{count} gates.',
     'window.say.channel_map': 'Channel {channel} draws on {effective} of {count}.',
+    'window.say.transposed': 'Summed over {n}.',
     'window.say.drawn': '{drawn} of {count} are drawn.',
   },
 });
@@ -34,6 +35,14 @@ test('a flat row of a channel map draws on all channels, a one-hot row on one', 
   const row = (weights) => sentenceOf('channel_map', { count: weights.length, weights, row: 3 }, null, weights.length);
   assert.equal(row(new Float32Array(128).fill(1 / 128)), 'Channel 3 draws on 128 of 128.');
   assert.equal(row(Float32Array.of(0, 0.995, 0, 0)), 'Channel 3 draws on 1.0 of 4.'); // rounded on its way
+});
+
+test('a row of the turned AttnBlock that is one channel’s says why', () => {
+  const now = { count: 4, row: 3, name: 'transposed', summed: 1600 };
+  const said = (weights, name = 'transposed') => sentenceOf('channel_map', { ...now, name, weights }, null, 4);
+  assert.equal(said(Float32Array.of(0, 1, 0, 0)), 'Channel 3 draws on 1.0 of 4. Summed over 1,600.');
+  assert.equal(said(Float32Array.of(0, 1, 0, 0), 'cam'), 'Channel 3 draws on 1.0 of 4.');
+  assert.equal(said(Float32Array.of(0.3, 0.2, 0.2, 0.3)), 'Channel 3 draws on 3.9 of 4.');
 });
 
 test('it is said how many channels are drawn where not all are, and only of the whole wall', () => {

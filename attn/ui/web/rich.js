@@ -1,12 +1,13 @@
-// Texts with a little in them: **stress**, and [terms](#term-name) that explain themselves (see glossary.js).
+// Texts with a little in them: **stress**, [terms](#term-name) that explain themselves (see glossary.js), and [links](#attn-name)
+// to a section of the page.
 
-const MARKED = /(\*\*[^*]+\*\*|\[[^\]]+\]\(#term-\w+\))/;
+const MARKED = /(\*\*[^*]+\*\*|\[[^\]]+\]\(#(?:term|attn)-\w+\))/;
 
 /** A text as nodes. What is not marked is text and nothing else, whatever it holds. */
 export function rich(text) {
   return String(text).split(MARKED).filter(Boolean).map((part) => {
-    const term = /^\[([^\]]+)\]\(#term-(\w+)\)$/.exec(part);
-    if (term) return link(term[1], term[2]);
+    const linked = /^\[([^\]]+)\]\(#([\w-]+)\)$/.exec(part);
+    if (linked) return link(linked[1], linked[2]);
     return /^\*\*.+\*\*$/.test(part) ? element('strong', part.slice(2, -2)) : part;
   });
 }
@@ -16,9 +17,9 @@ export const termsIn = (text) => [...text.matchAll(/\(#term-(\w+)\)/g)].map(([, 
 
 const element = (tag, text) => Object.assign(document.createElement(tag), { textContent: text });
 
-function link(text, name) {
+function link(text, target) {
   const node = element('a', text);
-  node.setAttribute('href', `#term-${name}`);
-  node.className = 'attn-term';
+  node.setAttribute('href', `#${target}`);
+  if (target.startsWith('term-')) node.className = 'attn-term';
   return node;
 }

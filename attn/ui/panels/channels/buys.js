@@ -123,9 +123,8 @@ function hereTable({ live, model, state }, record, on) {
       live.live(on, () => auc(name), 'td', { class: 'lines' }),
       [readable(mechanism.relative_change),
         b('here.r2.value', { y: rSquared(mechanism.median_r2), delta: rSquared(mechanism.median_delta_r2) }),
-        t('numbers.effective_rank.value', {
-          before: readable(model.facts.effective_rank), after: readable(mechanism.effective_rank),
-        }), readable(mechanism.parameters), compact(mechanism.multiply_adds)].map((cell) => h('td', {}, cell)));
+        `${readable(model.facts.effective_rank)} → ${readable(mechanism.effective_rank)}`,
+        readable(mechanism.parameters), compact(mechanism.multiply_adds)].map((cell) => h('td', {}, cell)));
     live.when(['columns'], () => row.classList.toggle('chosen', state.columns.includes(name)));
     return row;
   }));

@@ -104,15 +104,16 @@ export function columnNumbers({ live, model }, name, on) {
   return h('dl', {},
     line('relative_change', () => readable(mechanism().relative_change)),
     line('specificity', () => {
-      const [divergence, cosine] = mechanism().specificity;
+      const [divergence] = mechanism().specificity;
       return t(mechanism().kind === 'spatial' ? 'numbers.specificity.value' : 'numbers.specificity.none',
-        { divergence: readable(divergence), cosine: readable(cosine) });
+        { divergence: readable(divergence) });
     }),
     line('r2', () => t('numbers.r2.value', {
       y: rSquared(mechanism().median_r2), delta: rSquared(mechanism().median_delta_r2),
     })),
     line('effective_rank', () => t('numbers.effective_rank.value', {
       before: readable(model.facts.effective_rank), after: readable(mechanism().effective_rank),
+      most: readable(model.mostPatterns),
     })),
     line('parameters', () => readable(mechanism().parameters)),
     line('multiply_adds', () => compact(mechanism().multiply_adds)),

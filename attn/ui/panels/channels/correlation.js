@@ -25,7 +25,6 @@ export function correlationFigure(panel, name, { title, on = [] }) {
   };
   const channelAt = (place) => order[Math.min(order.length - 1, place * block)];
   const rank = () => (name() ? model.mechanisms[name()].effective_rank : model.facts.effective_rank);
-  const [rows, cols] = model.facts.grid;
   return framed(panel.live, matrixFigure({
     image: () => matrix().image, values: () => matrix().values, side: () => side, scale: SCALE,
     marks: (ctx, { width, height }) => drawRowMark(ctx, width, height, order.indexOf(state.channel), order.length),
@@ -37,7 +36,7 @@ export function correlationFigure(panel, name, { title, on = [] }) {
   }), {
     on: ['channel', ...on], onTitle: on, title, bar: true,
     caption: () => t('rank.note', {
-      rank: readable(rank()), most: readable(Math.min(model.facts.channels, rows * cols - 1)),
+      rank: readable(rank()), most: readable(model.mostPatterns),
     }),
   });
 }

@@ -23,6 +23,8 @@ export function channelsModel(facts, arrays, source = null) {
     facts,
     arrays,
     mechanisms,
+    /** The greatest effective rank there can be. */
+    get mostPatterns() { return Math.min(facts.channels, facts.grid[0] * facts.grid[1] - 1); },
     before,
     change,
     after: (name, channel) => {

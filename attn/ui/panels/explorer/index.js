@@ -120,6 +120,7 @@ export async function mount(element, host) {
     const sentence = sentenceOf(map, columns[0], cell, state);
     const plain = state.view.direction === 'row' && !state.comparing;
     find('.ax-weights').textContent = plain ? t('window.weights.row', { n: readable(data.source.n) }) : '';
+    find('.attn-pane-even').textContent = map.signed ? '' : t('explorer.even');
     say(plain ? plainSentenceOf(columns[0], state) : sentence, sentence);
     strip.draw();
     figure.refresh();

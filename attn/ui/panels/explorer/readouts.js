@@ -43,11 +43,12 @@ export function numbersOf(map, cell, { data, view, all, comparing }) {
   return [describe(map, cell), summariseEven(...seenFrom(cell))];
 }
 
-export function writeNumbers(root, columns, { view, comparing }) {
+export function writeNumbers(root, columns, { data, view, comparing }) {
+  const [width, height] = [data.cols, data.rows].map((side) => side * data.stride); // as the network saw it
   const share = Math.round(100 * (view.share || SHARE));
   for (const line of root.querySelector('.ax-numbers tbody').children) {
     const name = line.dataset.number;
-    line.children[0].replaceChildren(...rich(t(`explorer.number.${name}`, { share })));
+    line.children[0].replaceChildren(...rich(t(`explorer.number.${name}`, { share, width: readable(width), height: readable(height) })));
     columns.forEach((numbers, k) => {
       const value = numbers[name];
       line.children[k + 1].textContent = value === undefined ? '–' : FORMATS[name](value);

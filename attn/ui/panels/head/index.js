@@ -67,9 +67,9 @@ export async function mount(element, host) {
       .map(([code, name]) => h('button', { type: 'button', lang: code, click: () => speak(code) }, name)));
   }
 
-  // What the reference cites is a link to it, wherever on the page it is.
+  // What the reference cites, and what cites its sections, is a link to it, wherever on the page it is.
   document.addEventListener('click', (event) => {
-    const cited = event.target.closest?.('#attn-reference a[href^="#"]:not([href^="#term-"])')?.getAttribute('href').slice(1);
+    const cited = event.target.closest?.('a[href^="#attn-"], #attn-reference a[href^="#"]:not([href^="#term-"])')?.getAttribute('href').slice(1);
     if (!cited) return;
     event.preventDefault();
     const [, step] = /^story-(.+)$/.exec(cited) ?? [];

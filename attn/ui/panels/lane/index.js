@@ -172,7 +172,7 @@ export async function mount(element, host) {
       : !waiting() ? '' : refusal ? refusal[language()] : t('window.lane.waiting');
     find('.lane-again').hidden = !(refusal && waiting());
     if (waiting()) {
-      for (const name of ['.lane-kind', '.lane-weights', '.lane-sentence']) find(name).textContent = '';
+      for (const name of ['.lane-kind', '.lane-weights', '.attn-pane-even', '.lane-sentence']) find(name).textContent = '';
       find('.attn-pane-badge').dataset.source = '';
       find('.lane-all').hidden = true;
       return;
@@ -193,6 +193,7 @@ export async function mount(element, host) {
     canvas.setAttribute('aria-label', t('window.wall', { name: nameOf(chosen) }));
     find('.lane-all').hidden = !large;
     find('.lane-weights').textContent = t(`window.weights.${chosen.kind}`, { n: readable(now.count), channel: now.row ?? '' });
+    find('.attn-pane-even').textContent = now.even ? t('explorer.even') : '';
     Object.assign(root.dataset, { mechanism: chosen.name, kind: chosen.kind, weights: now.total, channel: channel ?? '', large });
     say();
   }

@@ -6,6 +6,7 @@ import { sentences, t } from '../../web/texts.js';
 import { heaviestFirst } from './wall.js';
 
 const OF_UNIFORM = 5; // the fixed scale of maps: as the AttnBlock's
+const SPIKE = 2; // a row that draws on fewer channels than this is nearly one channel's
 
 /** What the page calls a mechanism: its short name where the texts have one, else its own title. */
 export function nameOf(mechanism) {
@@ -16,9 +17,10 @@ export function nameOf(mechanism) {
 }
 
 /**
- * {weights, sorted, count, total, high, even, row, positions, light(index), describe(index)} of a mechanism: `count`
- * weights of `total`, `high` the full scale, `even` uniform attention's weight (of maps), `row` the channel whose row
- * of a map it is (the nearest that travelled), `positions` whether they are weights of positions.
+ * {weights, sorted, count, total, high, even, row, name, summed, positions, light(index), describe(index)} of a
+ * mechanism: `count` weights of `total`, `high` the full scale, `even` uniform attention's weight (of maps), `row` the
+ * channel whose row of a map it is (the nearest that travelled), `summed` over how many positions a map's products run,
+ * `positions` whether they are weights of positions.
  */
 export function weighed({ arrays, facts }, { name, kind }, channel) {
   if (kind === 'channel_map') {
@@ -28,7 +30,8 @@ export function weighed({ arrays, facts }, { name, kind }, channel) {
     const even = 1 / weights.length;
     const high = OF_UNIFORM * even;
     return {
-      weights, even, high, row,
+      weights, even, high, row, name,
+      summed: facts.grid[0] * facts.grid[1],
       count: weights.length,
       total: weights.length ** 2,
       positions: false,
@@ -69,12 +72,15 @@ export function ticksOf({ even, high }) {
 export function sentenceOf(kind, now, one, drawn) {
   const { count, weights, row } = now;
   const values = { count: readable(count), channel: row ?? '' };
+  let spike = false;
   if (kind === 'channel_map') {
     const sum = weights.reduce((all, weight) => all + weight, 0); // not quite 1: they travel rounded
     const effective = Math.exp(entropy(weights.map((weight) => weight / sum)));
     values.effective = fixed(effective, effective < 9.95 ? 1 : 0);
+    spike = now.name === 'transposed' && effective < SPIKE;
   }
   const said = [t(`window.say.${kind}`, values)];
+  if (spike) said.push(t('window.say.transposed', { n: readable(now.summed) }));
   if (one !== null) said.push(now.describe(one));
   else if (drawn < count) said.push(t('window.say.drawn', { drawn: readable(drawn), count: readable(count) }));
   return sentences(...said);

@@ -45,6 +45,7 @@ export async function mount(element, host) {
       const network = stem === 'bundled' ? t('window.stem.bundled') : stem;
       const parts = [t(`page.weights.${weights}`), network, stage, t(`page.detail.${detail}`)];
       settings.firstElementChild.textContent = parts.join(' · ');
+      settings.title = t('page.weights.info');
     }
     own.hidden = Boolean(controls().example);
     own.title = t('window.photograph');
