@@ -114,6 +114,11 @@ def test_a_file_that_is_no_picture_is_a_sentence(client: Client, tmp_path: Path)
         client.predict(image=handle_file(tmp_path / "notes.jpg"), api_name="/inspect")
 
 
+def test_no_photograph_is_a_sentence(client: Client) -> None:
+    with pytest.raises(AppError, match="Please choose a photograph first"):
+        client.predict(image=None, api_name="/inspect")
+
+
 def test_a_stem_that_cannot_be_had_does_not_stop_the_page(start_app: Callable[..., str], tmp_path: Path) -> None:
     # An empty cache and a proxy where nobody listens: no network, whatever the machine.
     url = start_app(

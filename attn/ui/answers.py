@@ -344,7 +344,7 @@ def export_file(asked: Mapping[str, Any], controls: Controls) -> str:
 
 def _with_photograph(controls: Controls) -> Controls:
     if not controls.photograph:
-        raise ControlError("page.error.no_image")
+        raise ControlError("page.notice.no_image")
     check_picture(controls.photograph)
     return controls.settled()
 

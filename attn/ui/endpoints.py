@@ -15,7 +15,7 @@ from attn.inspector import Inspection
 from attn.measures.attention import query_metrics
 from attn.measures.channels import median_defined
 from attn.ui.answers import encoding_of, inspection_of, inspector_of, weights_badge
-from attn.ui.controls import CONTROLS, Controls, whole_number
+from attn.ui.controls import CONTROLS, ControlError, Controls, whole_number
 from attn.ui.storage import store
 from attn.ui.turns import Turns, current_caller
 from attn.ui.wording import plain_errors
@@ -182,6 +182,8 @@ def _controls(
     detail: str,
     file_block: str,
 ) -> Controls:
+    if not image:
+        raise ControlError("page.error.no_image")
     # Numbers as they came: `checked` makes ints of them or says what is wrong.
     return Controls(
         photograph=image,

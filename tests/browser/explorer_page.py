@@ -49,7 +49,7 @@ def build() -> gr.Blocks:
         Explorer(make_view(GRID, 128, seed=5, weights={"source": "random", "seed": 7}), elem_id="second")
         for name, value in VALUES.items():
             gr.Button(name, elem_id=f"set-{name}").click(lambda value=value: value, None, first)
-        lane, refusal = ChannelLane(elem_id="lane"), LaneRefused(ControlError("page.error.no_image"))
+        lane, refusal = ChannelLane(elem_id="lane"), LaneRefused(ControlError("page.notice.no_image"))
         gr.Button("refuse", elem_id="refuse").click(lambda: refusal, None, lane)
         told = gr.Textbox(elem_id="told")
         lane.again(lambda: "again", None, told)

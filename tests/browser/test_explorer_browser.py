@@ -392,7 +392,7 @@ def test_no_serious_accessibility_issue(url: str, open_page: Callable[..., Any],
 def test_a_refused_lane_says_why_until_the_next_map(page: Any) -> None:
     notice, again = page.locator(".lane-notice"), page.locator(".lane-again")
     said = {
-        name: text("en", key) for name, key in (("waiting", "window.lane.waiting"), ("refused", "page.error.no_image"))
+        name: text("en", key) for name, key in (("waiting", "window.lane.waiting"), ("refused", "page.notice.no_image"))
     }
     notice.get_by_text(said["waiting"]).wait_for()
     for name in ("28", "40"):  # refused twice in the same words
@@ -408,7 +408,7 @@ def test_a_refused_lane_says_why_until_the_next_map(page: Any) -> None:
     page.wait_for_function("document.querySelector('#told textarea').value === 'again'")
     page.click("#refuse")
     page.evaluate("window.attn.setLang('zh')")
-    notice.get_by_text(text("zh", "page.error.no_image")).wait_for()
+    notice.get_by_text(text("zh", "page.notice.no_image")).wait_for()
 
 
 def held(page: Any, name: str) -> None:
