@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import torchvision
 from gradio_client import Client
+from torch import nn
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
@@ -101,6 +105,27 @@ def start_app() -> Iterator[Callable[..., str]]:
     """`start_app(*flags, **options)` → the address of an app of the test's own; arguments as of `running_app`."""
     with ExitStack() as stack:
         yield lambda *flags, **options: stack.enter_context(running_app(*flags, **options))
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder where torchvision looks for downloaded files; nothing can be downloaded."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("no network in tests")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.urlopen", refuse)
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def put_into_cache(checkpoints: Path, name: str, network: nn.Module) -> Path:
+    """A network, which torchvision will find where it keeps downloaded ones."""
+    path = checkpoints / Path(torchvision.models.get_model_weights(name)["IMAGENET1K_V1"].url).name
+    torch.save(network.state_dict(), path)
+    return path
 
 
 @pytest.fixture(scope="session")

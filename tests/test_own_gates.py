@@ -1,5 +1,4 @@
 import threading
-import urllib.error
 from pathlib import Path
 
 import numpy as np
@@ -12,26 +11,13 @@ from torchvision.ops import SqueezeExcitation
 
 from attn.stems import StemUnavailable, to_tensor
 from attn.stems.own_gates import GATED_NETWORKS, GatedNetwork, own_gates
+from tests.conftest import put_into_cache
 
 BLOCKS = {"efficientnet_b0": 16, "regnet_y_400mf": 16, "mobilenet_v3_large": 8}
 STRIDES_PX = {"efficientnet_b0": {2, 4, 8, 16, 32}, "regnet_y_400mf": {4, 8, 16, 32}, "mobilenet_v3_large": {8, 16, 32}}
 
 
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder where torchvision looks for downloaded files; nothing can be downloaded."""
-
-    def refuse(*_: object, **__: object) -> None:
-        raise urllib.error.URLError("no network in tests")
-
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr("torch.hub.urlopen", refuse)
-    folder = tmp_path / "hub" / "checkpoints"
-    folder.mkdir(parents=True)
-    return folder
-
-
-def in_cache(cache: Path, name: str) -> nn.Module:
+def in_cache(checkpoints: Path, name: str) -> nn.Module:
     """A network with random weights, which torchvision will find where it keeps downloaded ones."""
     torch.manual_seed(0)
     network = torchvision.models.get_model(name, weights=None).eval()
@@ -41,7 +27,7 @@ def in_cache(cache: Path, name: str) -> nn.Module:
             nn.init.uniform_(module.running_var, 0.5, 1.5)
         if isinstance(module, SqueezeExcitation):
             nn.init.normal_(module.fc2.bias, std=2.0)
-    torch.save(network.state_dict(), cache / Path(torchvision.models.get_model_weights(name)["IMAGENET1K_V1"].url).name)
+    put_into_cache(checkpoints, name, network)
     return network
 
 
@@ -51,8 +37,8 @@ def photograph(seed: int = 0) -> Image.Image:
 
 
 @pytest.mark.parametrize("name", GATED_NETWORKS)
-def test_gates_are_those_of_torchvisions_network(cache: Path, name: str) -> None:
-    network = in_cache(cache, name)
+def test_gates_are_those_of_torchvisions_network(checkpoints: Path, name: str) -> None:
+    network = in_cache(checkpoints, name)
     paths = [path for path, module in network.named_modules() if isinstance(module, SqueezeExcitation)]
     assert len(paths) == BLOCKS[name]
     gates = own_gates(name, photograph(), 128)
@@ -76,15 +62,15 @@ def test_gates_are_those_of_torchvisions_network(cache: Path, name: str) -> None
         assert gate.name.startswith(f"{gate.stage}.")
 
 
-def test_the_global_generator_is_not_touched(cache: Path) -> None:
-    in_cache(cache, "regnet_y_400mf")
+def test_the_global_generator_is_not_touched(checkpoints: Path) -> None:
+    in_cache(checkpoints, "regnet_y_400mf")
     before = torch.get_rng_state()
     GatedNetwork("regnet_y_400mf")
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_they_depend_on_the_photograph(cache: Path) -> None:
-    in_cache(cache, "mobilenet_v3_large")
+def test_they_depend_on_the_photograph(checkpoints: Path) -> None:
+    in_cache(checkpoints, "mobilenet_v3_large")
     network = GatedNetwork("mobilenet_v3_large")
     one, other = network.gates(photograph(0), 96), network.gates(photograph(1), 96)
     again = own_gates(network, photograph(0), 96)
@@ -92,8 +78,8 @@ def test_they_depend_on_the_photograph(cache: Path) -> None:
     assert not any(np.array_equal(a.gates, b.gates) for a, b in zip(one, other, strict=True))
 
 
-def test_threads_do_not_hear_each_other(cache: Path) -> None:
-    in_cache(cache, "mobilenet_v3_large")
+def test_threads_do_not_hear_each_other(checkpoints: Path) -> None:
+    in_cache(checkpoints, "mobilenet_v3_large")
     network = GatedNetwork("mobilenet_v3_large")
     expected = {seed: network.gates(photograph(seed), 64) for seed in range(6)}
     seen = {}
@@ -111,26 +97,26 @@ def test_threads_do_not_hear_each_other(cache: Path) -> None:
         assert all(np.array_equal(a.gates, b.gates) for a, b in zip(seen[seed], gates, strict=True))
 
 
-def test_shapes_of_pictures(cache: Path) -> None:
-    in_cache(cache, "mobilenet_v3_large")
+def test_shapes_of_pictures(checkpoints: Path) -> None:
+    in_cache(checkpoints, "mobilenet_v3_large")
     network = GatedNetwork("mobilenet_v3_large")
     assert network.gates(Image.new("RGB", (1000, 10)), 100)[-1].grid == (1, 3)
     with pytest.raises(ValueError, match="at least 32 px, got 31"):
         network.gates(photograph(), 31)
 
 
-def test_offline_it_says_so(cache: Path) -> None:
+def test_offline_it_says_so(checkpoints: Path) -> None:
     with pytest.raises(StemUnavailable) as caught:
         own_gates("efficientnet_b0", photograph())
     assert str(caught.value) == (
         "The weights of efficientnet_b0 could not be downloaded (no network in tests), so its own gates are not shown: "
-        f"connect to the network, or put efficientnet_b0_rwightman-7f5810bc.pth into {cache}."
+        f"connect to the network, or put efficientnet_b0_rwightman-7f5810bc.pth into {checkpoints}."
     )
 
 
-def test_a_damaged_file(cache: Path) -> None:
+def test_a_damaged_file(checkpoints: Path) -> None:
     name = Path(torchvision.models.get_model_weights("regnet_y_400mf")["IMAGENET1K_V1"].url).name
-    (cache / name).write_bytes(b"words")
+    (checkpoints / name).write_bytes(b"words")
     with pytest.raises(StemUnavailable, match="are damaged: please delete the file"):
         GatedNetwork("regnet_y_400mf")
 

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import socket
-import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +39,7 @@ from attn.stems.resnet import (
     trunk,
 )
 from tests import corpus
+from tests.conftest import put_into_cache
 
 SHARED = os.environ.get("ATTN_SHARED")
 
@@ -77,26 +77,6 @@ def weights_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def stem(weights_dir: Path) -> ResNetStem:
     return ResNetStem("bundled", "layer3", detail="coarse")
-
-
-@pytest.fixture
-def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder where torchvision looks for downloaded files; nothing can be downloaded."""
-
-    def refuse(*_: object, **__: object) -> None:
-        raise urllib.error.URLError("no network in tests")
-
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr("torch.hub.urlopen", refuse)
-    folder = tmp_path / "hub" / "checkpoints"
-    folder.mkdir(parents=True)
-    return folder
-
-
-def put_into_cache(checkpoints: Path, name: str, network: nn.Module) -> Path:
-    path = checkpoints / Path(torchvision.models.get_model_weights(name)["IMAGENET1K_V1"].url).name
-    torch.save(network.state_dict(), path)
-    return path
 
 
 def up_to(network: nn.Module, stage: str, x: Tensor) -> Tensor:
