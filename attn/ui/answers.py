@@ -24,7 +24,7 @@ from attn.stems import StemUnavailable
 from attn.stems.own_gates import GATED_NETWORKS, GatedNetwork
 from attn.texts import text
 from attn.ui.controls import MAX_ROWS, ControlError, Controls, check_choice, stages_of
-from attn.ui.examples import EXAMPLES
+from attn.ui.examples import EXAMPLES, STARTS
 from attn.ui.gate import MOST
 from attn.ui.panels.blocks.panel import BlocksView, block_taken
 from attn.ui.panels.channels.panel import ChannelsView
@@ -142,8 +142,11 @@ def explorer_view(
 ) -> ExplorerView:
     """The photograph's map; ``shown`` is the explorer's part of a share link, ``whole`` see `ExplorerView`.
 
-    ``query`` is where the page points, {"row", "col", "rows", "cols"}, on whatever grid.
+    ``query`` is where the page points, {"row", "col", "rows", "cols"}, on whatever grid; where neither says, an example
+    is asked from its own start.
     """
+    if query is None and not shown:
+        query = STARTS.get(controls.example)
     encoding = encoding_of(controls)
     return ExplorerView(
         image=encoding.image,

@@ -52,7 +52,6 @@ from attn.ui.turns import Turns
 from attn.ui.wording import as_text, labels, notice, worded
 
 PHOTOGRAPH = "ui/panels/page/photograph.js"
-OPENING_VIEW = "q13.19"  # as in share links: the lion's nose, in the default grid
 # "Your file" opens the chooser; until there is a file, what was shown stays. The chooser is in the page, hidden.
 CHOOSE_FILE = """(weights) => {
   if (weights === 'file') document.querySelector('#attn-file input[type=file]')?.click();
@@ -305,8 +304,7 @@ def _opening(settings: Settings) -> tuple[Controls, ExplorerView | ExplorerNotic
     for wanted in (settings, Settings()):
         try:
             controls = wanted.controls()
-            shown = OPENING_VIEW if controls == Settings().controls() else ""
-            return controls, explorer_view(controls, shown, whole=True), sentence
+            return controls, explorer_view(controls, whole=True), sentence
         except PlainError as error:
             reason = worded(error, "en")
             sentence = text("en", "page.fallback.stem", reason=reason)

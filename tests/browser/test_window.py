@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from gradio.media import get_image
+from PIL import Image
 
 from attn.texts import text
 from tests.conftest import quiet
@@ -364,3 +365,77 @@ def test_an_upload_without_a_word(page: Any) -> None:
         page.get_by_role("button", name=text("en", "window.photograph")).click()
     chooser.value.set_files(get_image("cheetah.jpg"))
     page.wait_for_selector(f"{MAP}[data-rows='27'][data-cols='40']", timeout=60_000)
+
+
+def test_a_step_back_says_that_its_map_is_being_worked_out(page: Any) -> None:
+    page.locator("[data-example=cheetah]").click()
+    page.wait_for_selector(f"{MAP}[data-rows='27'][data-cols='40'][data-whole]", timeout=60_000)
+    page.wait_for_function("() => location.search.includes('example=cheetah')")
+    quiet(page)
+    awaited = page.locator(".ax-awaited")
+    held: list[Any] = []
+    holding = True
+    page.route("**/gradio_api/**", lambda route: held.append(route) if holding else route.continue_())
+    page.go_back()
+    page.wait_for_selector("[data-awaited]")
+    assert awaited.inner_text() == text("en", "explorer.loading")
+    assert page.locator(MAP).get_attribute("data-rows") == "27"
+    page.wait_for_function(
+        "() => Number(getComputedStyle(document.querySelector('#explorer .ax-stage canvas')).opacity) < 0.5"
+    )
+    holding = False
+    while held:
+        held.pop().continue_()
+    page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='40']", timeout=60_000)
+    page.wait_for_selector("[data-awaited]", state="detached")
+    assert awaited.inner_text() == ""
+
+
+def test_an_example_is_asked_from_where_it_was_first(page: Any) -> None:
+    begun = page.evaluate("attn.latest('attn:query')")
+    hover(page, 3, 3)
+    page.locator("[data-example=cheetah]").click()
+    page.wait_for_selector(f"{MAP}[data-rows='27'][data-cols='40']", timeout=60_000)
+    page.mouse.move(2, 2)
+    page.locator("[data-example=lion]").click()
+    page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='40']", timeout=60_000)
+    page.wait_for_function("() => attn.latest('attn:query').rows === 40")
+    now = page.evaluate("attn.latest('attn:query')")
+    assert [now[side] for side in ("row", "col")] == [begun[side] for side in ("row", "col")] == [13, 19]
+
+
+def test_the_keys_are_listed_wherever_the_focus_is(page: Any) -> None:
+    for place in ("#lane .lane-stage canvas", ".ap-share"):
+        page.locator(place).focus()
+        page.keyboard.press("?")
+        page.locator("dialog.ax-help").wait_for(state="visible")
+        page.keyboard.press("Escape")
+        page.locator("dialog.ax-help").wait_for(state="hidden")
+
+
+def test_what_is_dropped_and_is_no_picture_is_said(page: Any) -> None:
+    page.evaluate(
+        """() => {
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File(['words'], 'words.txt', { type: 'text/plain' }));
+          const drop = new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer });
+          document.querySelector('#explorer .ax-stage canvas').dispatchEvent(drop);
+        }"""
+    )
+    assert page.locator(".ap-said").inner_text() == text("en", "page.photograph.no_picture")
+
+
+def test_a_photograph_once_brought_is_one_click_away(page: Any, tmp_path: Any) -> None:
+    own = page.locator(".ap-own")
+    assert not own.is_visible()
+    Image.new("RGB", (320, 160), "teal").save(tmp_path / "teal.png")
+    page.set_input_files("#attn-upload ~ input[type=file], .attn-bar input[type=file]", tmp_path / "teal.png")
+    page.wait_for_selector(f"{MAP}[data-rows='20'][data-cols='40'][data-whole]", timeout=60_000)
+    assert own.get_attribute("aria-pressed") == "true"
+    page.locator("[data-example=lion]").click()
+    page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='40'][data-whole]", timeout=60_000)
+    assert own.get_attribute("aria-pressed") == "false"
+    own.click()
+    page.wait_for_selector(f"{MAP}[data-rows='20'][data-cols='40'][data-whole]", timeout=60_000)
+    assert own.get_attribute("aria-pressed") == "true"
+    page.wait_for_function("() => !new URLSearchParams(location.search).has('example')")

@@ -87,12 +87,13 @@ export function listen(ax, state, pins) {
     if (data && !press && view.pins.length && event.pointerType === 'mouse') ax.moveTo(view.pins.at(-1));
   });
 
-  // One key also where the map is only pointed at.
+  // Two keys also elsewhere: one where the map is only pointed at, one wherever it is on the page.
   const typed = (node) => node === canvas || node.closest?.('select, textarea, [contenteditable], input:not([type=checkbox])');
-  document.addEventListener('keydown', function smooth(event) {
-    if (!canvas.isConnected) document.removeEventListener('keydown', smooth);
-    else if (event.key.toLowerCase() === 's' && canvas.matches(':hover') && state.data
-      && !(event.ctrlKey || event.metaKey || event.altKey || typed(event.target))) ax.smooth();
+  document.addEventListener('keydown', function elsewhere(event) {
+    if (!canvas.isConnected) document.removeEventListener('keydown', elsewhere);
+    else if (!state.data || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typed(event.target)) return;
+    else if (event.key.toLowerCase() === 's' && canvas.matches(':hover')) ax.smooth();
+    else if (event.key === '?' && canvas.checkVisibility() && !document.querySelector('dialog[open]')) ax.help();
   });
 
   canvas.addEventListener('keydown', (event) => {

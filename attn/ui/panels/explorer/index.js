@@ -224,13 +224,14 @@ export async function mount(element, host) {
   }
 
   // What a new map opens with. It keeps how the one before is looked at; of the same photograph also where, whatever
-  // the grid.
+  // the grid. Another one is asked from where its first row is.
   function openingView(value) {
     const { view, data: before } = state;
     if (wanted !== null) return wanted;
     if (value.view && value.view !== before?.view) return value.view;
-    if (!before) return view;
-    if (before.path !== value.image.path) return { ...view, cell: null, pins: [], compare: [] };
+    const start = value.row?.cell ?? null;
+    if (!before) return { ...view, cell: view.cell ?? start };
+    if (before.path !== value.image.path) return { ...view, cell: start, pins: [], compare: [] };
     const carry = ([row, col]) => sameSpot({ row, col, rows: before.rows, cols: before.cols }, value.grid);
     return { ...view, cell: carry(view.cell), pins: view.pins.map(carry) };
   }
@@ -276,6 +277,10 @@ export async function mount(element, host) {
   listen(ax, state, pins);
   on(root, 'attn:query', (query) => {
     if (query.source !== id && state.data) moveTo(sameSpot(query, [state.data.rows, state.data.cols]), false);
+  });
+
+  on(root, 'attn:awaited', ({ on: awaited }) => {
+    find('.ax-awaited').textContent = awaited ? t('explorer.loading') : '';
   });
 
   // --- words

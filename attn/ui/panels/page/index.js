@@ -5,10 +5,8 @@ import { emit, latest, on, onSpoken } from '../../web/services.js';
 import { subscribe } from '../../web/shown.js';
 import { fillTexts, language, loadTexts, t } from '../../web/texts.js';
 import { closeNotices } from './notices.js';
-import { hideSources, identity, isStale, takePhotographs } from './photograph.js';
+import { SAID_MS, again, hasBrought, hideSources, identity, isStale, takePhotographs } from './photograph.js';
 import { foldSections } from './sections.js';
-
-const SAID_MS = 12000; // long enough to read it
 
 export async function mount(element, host) {
   await loadTexts('page', 'window');
@@ -22,6 +20,8 @@ export async function mount(element, host) {
   let arriving = asked().example ?? opening.example; // what a link asked for is no step of its own
   let asking = {}; // nor is what the browser's back asked for, which may not have come yet: {control: value}
   const own = root.querySelector('.ap-own'); // a photograph that is none of the examples
+  const thumbnail = own.firstElementChild;
+  let drawn = false; // there is one in it
   let place = null;
   let saying = 0;
   let stale = true; // the bench shows other controls than these, or nothing yet
@@ -47,7 +47,9 @@ export async function mount(element, host) {
       settings.firstElementChild.textContent = parts.join(' · ');
       settings.title = t('page.weights.info');
     }
-    own.hidden = Boolean(controls().example);
+    const mine = !controls().example;
+    own.hidden = !mine && !(drawn && hasBrought()); // once brought it is one click away
+    own.setAttribute('aria-pressed', mine);
     own.title = t('window.photograph');
     own.setAttribute('aria-label', own.title);
     examples.forEach((button) => {
@@ -69,10 +71,24 @@ export async function mount(element, host) {
       remember(step ? { ...forgotten(), ...controls() } : controls(), { step });
     } // else it was asked for by a step that has been left since: the address is ahead, and what it asks for follows
     arriving = null;
+    wait(Object.keys(asking).length > 0);
     write();
     stale = true;
     fillBench();
     if (isStale(photograph)) host.trigger('back');
+  }
+
+  // The address is ahead of what is shown: the map says that it is being worked out, until it comes, or a notice.
+  const notice = () => page.querySelector('.attn-banner')?.textContent.trim() ?? '';
+  let noticed = '';
+  const refusals = new MutationObserver(() => { if (notice() && notice() !== noticed) wait(false); });
+  function wait(on) {
+    if (page.hasAttribute('data-awaited') === on) return;
+    page.toggleAttribute('data-awaited', on);
+    emit('attn:awaited', { on });
+    noticed = notice();
+    if (on) refusals.observe(page, { childList: true, subtree: true, characterData: true });
+    else refusals.disconnect();
   }
 
   function speak() {
@@ -115,12 +131,22 @@ export async function mount(element, host) {
   // --- photographs
 
   // Whoever chooses something else waits for no earlier step.
-  const choose = () => { asking = {}; };
+  const choose = () => {
+    if (Object.keys(asking).length) remember(controls());
+    asking = {};
+    wait(false);
+  };
   document.querySelector('#attn-settings')?.addEventListener('click', choose);
   examples.forEach((button) => button.addEventListener('click', () => {
     choose();
     host.trigger('command', { example: button.dataset.example });
   }));
+
+  own.addEventListener('click', () => {
+    if (own.getAttribute('aria-pressed') === 'true') return;
+    choose();
+    again();
+  });
 
   // --- the link
 
@@ -143,6 +169,7 @@ export async function mount(element, host) {
     }
     if (!Object.keys(changes).length) return;
     asking = { ...asking, ...changes };
+    wait(true);
     host.trigger('command', asking);
   }
 
@@ -167,9 +194,12 @@ export async function mount(element, host) {
     fillBench();
   });
   subscribe(root, 'photograph', ({ image }) => {
-    const scale = Math.max(own.width / image.naturalWidth, own.height / image.naturalHeight);
+    if (controls().example) return;
+    const scale = Math.max(thumbnail.width / image.naturalWidth, thumbnail.height / image.naturalHeight);
     const [width, height] = [image.naturalWidth * scale, image.naturalHeight * scale];
-    own.getContext('2d').drawImage(image, (own.width - width) / 2, (own.height - height) / 2, width, height);
+    const place = [(thumbnail.width - width) / 2, (thumbnail.height - height) / 2];
+    thumbnail.getContext('2d').drawImage(image, ...place, width, height);
+    drawn = true;
     write();
   });
   closeNotices();

@@ -6,6 +6,8 @@ import { latest } from '../../web/services.js';
 import { inputSize } from '../../web/smaller.js';
 import { t } from '../../web/texts.js';
 
+export const SAID_MS = 12000; // long enough to read it
+
 // Beside the modules, wherever the page itself is.
 const ADDRESS = new URL('../../../../photograph', import.meta.url).href;
 const UPLOAD = new URL('../../../../../upload', import.meta.url).href;
@@ -24,7 +26,7 @@ let sent = null;
 const numbers = new Map(); // folder on the server → number of the photograph that was brought
 let count = 0;
 
-/** From now on takes what is brought; `now` is {host, within: the page, strides: {stage: {detail: px}}, say(key)}. */
+/** From now on takes what is brought; `now` is {host, within: the page, strides: {stage: {detail: px}}, say(key, ms)}. */
 export function takePhotographs(now) {
   const first = !page;
   page = now;
@@ -58,7 +60,9 @@ export function takePhotographs(now) {
     take(file);
   }, true);
   now.within.addEventListener('drop', (event) => {
-    if (event.dataTransfer?.files.length) event.preventDefault();
+    if (!event.dataTransfer?.files.length) return;
+    if (!event.defaultPrevented) page.say('page.photograph.no_picture', SAID_MS); // what takes other files has its own
+    event.preventDefault();
   });
 }
 
@@ -100,6 +104,10 @@ export function taken(names, values, session) {
   busy = answer.then((outputs) => (outputs.length === 5 ? sent.value : null));
   return answer;
 }
+
+/** Whether there is a photograph that can be brought again, and bringing it. */
+export const hasBrought = () => sent !== null;
+export const again = () => take(sent.file);
 
 /** Of `kept`: the photograph as it was sent last. */
 export const kept = () => sent.value;
