@@ -370,7 +370,7 @@ def test_layout_is_still_while_exploring(page: Any) -> None:
 def test_chinese_and_switching(url: str, open_page: Callable[..., Any]) -> None:
     page = ready(open_page(f"{url}?lang=zh"))
     hover(page, 3, 4)
-    assert "你指向的位置" in page.inner_text("#first .ax-sentence")
+    assert "在此（查询）" in page.inner_text("#first .ax-sentence")
     assert page.get_attribute("#first .attn-explorer", "lang") == "zh-CN"
     page.evaluate("attn.setLang('en')")
     settle(page)

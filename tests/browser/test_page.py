@@ -106,7 +106,7 @@ def test_the_random_block_is_one_click_and_looks_it(page: Any) -> None:
     assert trained < 0.5 * positions
     badge = page.locator(".ax-badge")
     assert "random weights" in badge.inner_text().lower()
-    assert badge.get_attribute("title") == text("en", "explorer.badge.random.note")
+    assert badge.get_attribute("title") == text("en", "explorer.badge.random.note", seed=0)
 
 
 def test_a_broken_file_is_a_sentence_and_nothing_is_lost(page: Any) -> None:

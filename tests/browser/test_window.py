@@ -439,3 +439,61 @@ def test_a_photograph_once_brought_is_one_click_away(page: Any, tmp_path: Any) -
     page.wait_for_selector(f"{MAP}[data-rows='20'][data-cols='40'][data-whole]", timeout=60_000)
     assert own.get_attribute("aria-pressed") == "true"
     page.wait_for_function("() => !new URLSearchParams(location.search).has('example')")
+
+
+def test_on_a_phone_both_halves_weights_are_in_sight_at_once(app_url: str, open_page: Callable[..., Any]) -> None:
+    page = ready(
+        open_page(f"{app_url}?lang=en", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    )
+    own, other = "#explorer .attn-pane-strip canvas", "#explorer .ax-other canvas"
+    bottom = page.locator(other).bounding_box()
+    assert bottom["y"] + bottom["height"] <= 844
+    assert "256 gates" in page.locator(".ax-other span").inner_text()
+    before = [page.evaluate(PIXELS, strip) for strip in (own, other)]
+    box = page.locator("#explorer .ax-stage canvas").bounding_box()
+    page.touchscreen.tap(box["x"] + 0.1 * box["width"], box["y"] + 0.9 * box["height"])
+    page.wait_for_function("() => attn.latest('attn:query').col < 10")
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    after = [page.evaluate(PIXELS, strip) for strip in (own, other)]
+    assert (after[0] == before[0], after[1] == before[1]) == (False, True)
+    page.locator(".lane-mechanism").select_option("xca")
+    page.wait_for_function("() => document.querySelector('.ax-other span').textContent.startsWith('XCA')")
+    assert page.evaluate(PIXELS, other) != before[1]
+
+
+@pytest.mark.parametrize("size", [(720, 450), (844, 390)])
+def test_enlarged_twice_or_lying_the_first_screen_has_thesis_and_both_maps_whole(
+    app_url: str, open_page: Callable[..., Any], size: tuple[int, int]
+) -> None:
+    page = ready(open_page(f"{app_url}?lang=en", viewport={"width": size[0], "height": size[1]}))
+    for shown in (".attn-page-head h1", "#explorer .attn-pane-box", "#lane .attn-pane-box"):
+        box = page.locator(shown).bounding_box()
+        assert box["x"] >= 0
+        assert box["y"] >= 0
+        assert box["x"] + box["width"] <= size[0]
+        assert box["y"] + box["height"] <= size[1]
+    page.wait_for_selector(".attn-story[data-state=ready]", state="attached")
+    page.evaluate("attn.emit('attn:goto', { step: 'elsewhere' })")
+    picture, text_box = (page.locator(node).bounding_box() for node in (".attn-story canvas", "#story-elsewhere h3"))
+    assert picture["x"] > text_box["x"] + 200
+    assert picture["width"] > 0.45 * size[0]
+
+
+def test_what_is_under_view_is_within_the_window(app_url: str, open_page: Callable[..., Any]) -> None:
+    for size in ((1440, 900), (1280, 720)):
+        page = ready(open_page(f"{app_url}?lang=en", viewport={"width": size[0], "height": size[1]}))
+        page.locator(".ax-view").click()
+        box = page.locator(".ax-help-open").bounding_box()
+        assert box["y"] + box["height"] <= size[1]
+        side = page.locator(".ax-side").bounding_box()
+        assert side["y"] + side["height"] <= size[1]
+
+
+def test_the_story_leads_back_to_the_photograph(page: Any) -> None:
+    page.wait_for_selector(".attn-story[data-state=ready]", state="attached")
+    page.locator(".attn-story-start").click()
+    page.wait_for_function("() => new URLSearchParams(location.search).get('step') === 'where'")
+    page.locator(".st-leave").click()
+    page.wait_for_function("() => scrollY < 20")
+    page.wait_for_function("() => !new URLSearchParams(location.search).has('step')")
+    assert page.locator(".attn-page-head nav").is_visible()

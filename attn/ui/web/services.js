@@ -1,6 +1,8 @@
 // Panels talk through events on the document, so that each works alone and nobody knows who else is there:
 //   attn:query {source, row, col, rows, cols}   attn:channel {source, channel}   attn:mechanism {source, name}
 //   attn:state {source, state, view}: the view that a share link holds, as a text and as it is
+//   attn:weighed {name, weights, heights}: what the channel mechanism shown weighs with, null while it is worked out
+//   attn:awaited {on}: whether the address asks for another map than the one shown
 import { language, onLanguage, setLanguage, t } from './texts.js';
 
 const last = {}; // type → the latest detail

@@ -16,6 +16,7 @@ import { MAX_PINS, decodeView, encodeView } from '../../web/view.js';
 import { afterPaint, makeArrival } from './arrival.js';
 import { nameChoices, takeControl, writeControls } from './controls.js';
 import { listen } from './gestures.js';
+import { showOther } from './other.js';
 import { difference, mapOf } from './maps.js';
 import { isSmooth, paintMap, paintMarkers } from './paint.js';
 import { makePass } from './pass.js';
@@ -307,8 +308,8 @@ export async function mount(element, host) {
     const { source, seed, file } = state.data.weights;
     const badge = find('.ax-badge');
     badge.dataset.source = source;
-    badge.querySelector('b').textContent = t(`explorer.badge.${source}`, { seed, file: file?.split(/[\\/]/).pop() });
-    badge.querySelector('span').textContent = badge.title = t(`explorer.badge.${source}.note`);
+    badge.querySelector('b').textContent = t(`explorer.badge.${source}`, { file: file?.split(/[\\/]/).pop() });
+    badge.querySelector('span').textContent = badge.title = t(`explorer.badge.${source}.note`, { seed });
     find('.ax-what').textContent = t('window.what', { n: readable(state.data.source.n) });
     find('.ax-exact').textContent = t('explorer.exact', {
       tolerance: readable(state.data.tolerance, 1), checked: readable(state.data.checked), n: readable(state.data.source.n),
@@ -371,6 +372,7 @@ export async function mount(element, host) {
     });
   }
 
+  showOther(root);
   root.explorer = { id, getState, setState, save: figure.save };
   writeTexts();
   pins.build();

@@ -171,6 +171,7 @@ export async function mount(element, host) {
     find('.lane-notice').textContent = error ? t('channels.error')
       : !waiting() ? '' : refusal ? refusal[language()] : t('window.lane.waiting');
     find('.lane-again').hidden = !(refusal && waiting());
+    tellWeighed();
     if (waiting()) {
       for (const name of ['.lane-kind', '.lane-weights', '.attn-pane-even', '.lane-sentence']) find(name).textContent = '';
       find('.attn-pane-badge').dataset.source = '';
@@ -181,7 +182,7 @@ export async function mount(element, host) {
     find('.lane-kind').textContent = t(`window.kind.${chosen.kind}`, { count: readable(now.total), side: readable(data.facts.channels) });
     const badge = find('.attn-pane-badge');
     badge.dataset.source = chosen.source;
-    badge.firstElementChild.textContent = t(`explorer.badge.${chosen.source}`, { seed: chosen.seed, file: '' });
+    badge.firstElementChild.textContent = t(`explorer.badge.${chosen.source}`, { file: '' });
     badge.title = t(`channels.source.${chosen.source}.note`);
     find('.lane-unit').textContent = t(now.even ? 'window.unit.uniform' : 'window.unit.gate');
     find('.attn-ramp').style.background = lightRamp();
@@ -196,6 +197,15 @@ export async function mount(element, host) {
     find('.attn-pane-even').textContent = now.even ? t('explorer.even') : '';
     Object.assign(root.dataset, { mechanism: chosen.name, kind: chosen.kind, weights: now.total, channel: channel ?? '', large });
     say();
+  }
+
+  // For the half beside, which shows them where this one is out of sight.
+  function tellWeighed() {
+    emit('attn:weighed', waiting() || !now ? null : {
+      name: nameOf(chosen),
+      weights: t(`window.weights.${chosen.kind}`, { n: readable(now.count), channel: now.row ?? '' }),
+      heights: now.sorted.map((one) => Math.max(0, Math.min(1, now.weights[one] / now.high))),
+    });
   }
 
   function say() {

@@ -186,6 +186,17 @@ export async function mount(element, host) {
     go(neighbour(id, by));
   }
 
+  // The page's head with its places, and the window, are up there.
+  function toWindow() {
+    const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    const top = document.querySelector('#attn-head') ?? document.querySelector('.attn-explorer');
+    top?.scrollIntoView({ behavior: still ? 'auto' : 'smooth', block: 'start' });
+    document.querySelector('.attn-explorer canvas')?.focus({ preventScroll: true });
+  }
+
+  // The picture lies over the steps, not beside them.
+  const stacked = () => matchMedia('(max-width: 899px)').matches && !matchMedia('(min-width: 600px) and (max-height: 560px)').matches;
+
   function build() {
     const canvas = h('canvas');
     figure = makeFigure(canvas, shown);
@@ -198,7 +209,10 @@ export async function mount(element, host) {
       }, String(index + 1)))),
       h('div', { class: 'st-body' },
         h('div', { class: 'st-steps' }, STEPS.map((step) => nodes[step.id])),
-        h('div', { class: 'st-stage' }, h('div', { class: 'attn-figure' }, canvas, figure.nodes), h('p', { class: 'st-caption' }))));
+        h('div', { class: 'st-stage' }, h('div', { class: 'attn-figure' }, canvas, figure.nodes),
+          h('div', { class: 'st-under' }, h('p', { class: 'st-caption' }), h('button', {
+            type: 'button', class: 'st-leave', title: say('leave.title'), click: toWindow,
+          }, `↑ ${say('leave')}`)))));
     root.dataset.state = 'ready';
     new ResizeObserver(([{ target }]) => {
       root.style.setProperty('--st-stage', `${target.offsetHeight}px`); // it lies over the steps on a phone
@@ -216,7 +230,7 @@ export async function mount(element, host) {
       if (!entered || (led && entered !== led)) return; // what is passed on the way is not read
       if (entered !== at) show(entered);
       if (asked().step !== entered) tellStep(entered, false);
-    }, { rootMargin: innerWidth < 900 ? '-52% 0px -44% 0px' : '-40% 0px -55% 0px' });
+    }, { rootMargin: stacked() ? '-52% 0px -44% 0px' : '-40% 0px -55% 0px' });
     Object.values(nodes).forEach((node) => watcher.observe(node));
   }
 
