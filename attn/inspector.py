@@ -32,7 +32,7 @@ from attn.checkpoints import (
 from attn.device import best_device, wait_for
 from attn.errors import Note, PlainError
 from attn.images import ImageNotice, ImageSource, open_image
-from attn.measures.attention import QueryMetrics, query_metrics, query_specificity
+from attn.measures.attention import QueryMetrics, mean_overlap, query_metrics, query_specificity
 from attn.measures.channels import ChannelStats, channel_stats, relative_change
 from attn.mechanisms import MECHANISMS, Kind
 from attn.mechanisms.foreign import ForeignMechanism, MechanismError
@@ -86,6 +86,11 @@ class Encoding:
     def attention(self) -> Array:
         """(N, N) float32: row = query, column = key, rows sum to 1. Computed when first asked for."""
         return self.attention_rows(range(len(self.queries)))
+
+    @cached_property
+    def overlap(self) -> float:
+        """The share of their weight that two queries have in common, on average: see `mean_overlap`."""
+        return mean_overlap(self.attention_rows(range(len(self.queries))))
 
     def attention_rows(self, queries: Sequence[int]) -> Array:
         """(len(queries), N) float32: the attention of these queries alone."""

@@ -3,10 +3,16 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from attn.ui.answers import show_map, show_rest
 from attn.ui.controls import Controls
+from attn.ui.modules import module_routes
+from attn.ui.panels.explorer.panel import encode_query
+from attn.ui.rows import row_routes
 
 
 def test_a_picture_whose_numbers_were_guessed_says_so_in_the_visitors_language(tmp_path: Path) -> None:
@@ -36,7 +42,20 @@ def test_the_rest_is_of_the_map_that_was_shown_whatever_the_controls_say_by_now(
         rest = show_rest({"key": shown.key}, controls)
         assert rest.key == shown.key
         assert np.array_equal(rest.keys, shown.keys)
+        assert 0 < rest.overlap < 1
     assert show_rest({"key": "another server's"}, other).key == show_map(other)[0].key
+
+
+def test_one_query_can_be_had_by_itself_of_a_map_that_is_kept(tmp_path: Path) -> None:
+    Image.linear_gradient("L").convert("RGB").resize((96, 64)).save(tmp_path / "one.png")
+    shown = show_map(Controls("en", str(tmp_path / "one.png"), longest_side=64))[0]
+    client = TestClient(Starlette(routes=[*row_routes(), *module_routes()]))
+    rows, columns = shown.grid
+    row, tolerance = encode_query(shown.queries, shown.keys, shown.grid, [1, 2])
+    answer = client.get(f"/gradio_api/attn/rows/{shown.key}/1.2").json()
+    assert answer == {"row": row, "tolerance": pytest.approx(tolerance)}
+    for elsewhere in (f"{shown.key}/{rows}.0", f"{shown.key}/0.{columns}", f"{shown.key}/-1.0", "nobodys/0.0"):
+        assert client.get(f"/gradio_api/attn/rows/{elsewhere}").status_code == 404
 
 
 def test_the_first_query_is_at_the_place_where_the_reader_points(tmp_path: Path) -> None:

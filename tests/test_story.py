@@ -38,7 +38,7 @@ def test_overlap_is_that_of_all_pairs(inspection: Inspection, view: StoryView) -
     maps = np.random.default_rng(0).dirichlet(np.full(7, 0.3), 6).astype(np.float32)
     pairs = [np.minimum(maps[i], maps[k]).sum() for i in range(6) for k in range(i)]
     assert mean_overlap(maps) == pytest.approx(np.mean(pairs), rel=1e-6)
-    assert view.facts["overlap"] == mean_overlap(inspection.attention)
+    assert view.facts["overlap"] == inspection.overlap == mean_overlap(inspection.attention)
 
 
 def test_overlap_by_hand() -> None:

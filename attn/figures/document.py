@@ -126,6 +126,7 @@ def _explorer_value(inspection: Inspection, view: str) -> dict[str, Any]:
         "weights": {"source": source.source, "seed": source.seed, "file": source.file, **source.detail},
         "tolerance": error,
         "checked": len(inspection.queries),
+        "overlap": inspection.overlap,
         "view": view,
     }
 

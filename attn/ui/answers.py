@@ -91,6 +91,11 @@ def _encode(settled: Controls) -> Encoding:
 _kept: WeakValueDictionary[str, Encoding] = WeakValueDictionary()
 
 
+def kept_encoding(key: str) -> Encoding | None:
+    """The encoding with this key, while it is kept."""
+    return _kept.get(key)
+
+
 def _inspect(settled: Controls) -> Inspection:
     return inspector_of(settled).inspect(encoding_of(settled))
 
@@ -159,6 +164,7 @@ def explorer_view(
         key=encoding.key,
         whole=whole,
         query=_same_spot(query, encoding.grid),
+        overlap=encoding.overlap if whole else None,
     )
 
 
@@ -188,8 +194,8 @@ def show_rest(asked: Mapping[str, Any], controls: Controls) -> ExplorerRest:
 
     Of the map with the ``key`` asked for, whatever the controls say by now; where it is not kept, of theirs.
     """
-    encoding = _kept.get(str(asked.get("key"))) or encoding_of(controls)
-    return ExplorerRest(encoding.queries, encoding.keys, encoding.key)
+    encoding = kept_encoding(str(asked.get("key"))) or encoding_of(controls)
+    return ExplorerRest(encoding.queries, encoding.keys, encoding.key, encoding.overlap)
 
 
 def browsers_picture(path: str) -> str | None:

@@ -25,6 +25,7 @@ from attn.ui.gate import MOST, MOST_WEIGHTS, Gate
 from attn.ui.modules import module_routes
 from attn.ui.photographs import photograph_routes
 from attn.ui.preview import PREVIEW_TAGS, preview_routes
+from attn.ui.rows import row_routes
 from attn.ui.storage import store
 from attn.ui.transfer import Transfer
 from attn.ui.turns import Caller, current_caller
@@ -214,7 +215,7 @@ def launch_options() -> dict[str, Any]:
         "footer_links": ["api", "gradio"],
         "max_file_size": MOST_WEIGHTS,
         "app_kwargs": {
-            "routes": [*module_routes(), *preview_routes(), *photograph_routes()],
+            "routes": [*row_routes(), *module_routes(), *preview_routes(), *photograph_routes()],
             "middleware": [Middleware(Gate), Middleware(Transfer), PREVIEW_TAGS],
             "exception_handlers": {OSError: _unstored},
             "lifespan": swept,

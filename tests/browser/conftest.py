@@ -16,19 +16,25 @@ import pytest
 from tests.conftest import count_requests
 
 HERE = Path(__file__).parent
+HAND = "document.addEventListener('attn:map', () => dispatchEvent(new Event('pointermove')))"
 START_SECONDS = 240  # importing torch and Gradio on a busy machine
 
 
 @pytest.fixture
 def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """`open_page(url, **context)` → a page whose script errors fail the test."""
+    """`open_page(url, **context)` → a page whose script errors fail the test.
+
+    Somebody's hand is at its mouse once the map is there; not with ``hand=False``.
+    """
     contexts, errors = [], []
 
-    def open_one(url: str, **context: Any) -> Any:
+    def open_one(url: str, *, hand: bool = True, **context: Any) -> Any:
         contexts.append(chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **context}))
         contexts[-1].set_default_timeout(90_000)  # a busy machine is slow, not wrong
         page = contexts[-1].new_page()
         count_requests(page)
+        if hand:
+            page.add_init_script(HAND)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if "js_on_load" in message.text else None)
         page.goto(url)

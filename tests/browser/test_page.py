@@ -86,6 +86,30 @@ def test_pointing_shows_pythons_numbers_without_a_request(page: Any) -> None:
     assert requests == []
 
 
+def test_all_queries_wait_for_a_hand_and_the_one_pointed_at_does_not_wait_for_them(
+    app_url: str, open_page: Callable[..., Any]
+) -> None:
+    encoding = Inspector().encode(LION)
+    page = open_page("about:blank", hand=False)
+    held: list[Any] = []
+    page.route("**/logits.safetensors.gz", lambda route: held.append(route))
+    page.goto(app_url)
+    page.wait_for_selector(READY)
+    page.wait_for_selector(".attn-channel-lane[data-state=ready]")
+    said = page.locator("#explorer .ax-sentence", has_text=f"share {100 * encoding.overlap:.0f}")
+    said.wait_for()  # what two queries have in common is known without them
+    quiet(page)
+    assert held == []
+    with page.expect_request("**/logits.safetensors.gz"):
+        hover(page, 2, 3)
+    page.wait_for_selector(f"{READY}[data-row='2'][data-col='3']:not([data-whole])")
+    expected = query_metrics(encoding.attention, encoding.grid, encoding.stride_px)
+    assert number(page, "perplexity") == pytest.approx(expected.perplexity[2 * encoding.grid[1] + 3], rel=0.02)
+    held.pop().continue_()
+    page.wait_for_selector(f"{READY}[data-whole]")
+    said.wait_for()
+
+
 def test_nothing_is_fetched_from_elsewhere(app_url: str, open_page: Callable[..., Any]) -> None:
     page = open_page("about:blank")
     hosts: set[str] = set()

@@ -3,7 +3,10 @@ import { on } from './services.js';
 
 const values = new Map();
 
-/** Tells what `name` is now; 'photograph': {image, rows, cols, stride, source, weights} as the explorer shows it. */
+/**
+ * Tells what `name` is now; 'photograph': {image, rows, cols, stride, source, weights} as the explorer shows it, first
+ * without `arrays`, when the source knows one query alone, then with them.
+ */
 export function publish(name, value) {
   values.set(name, value);
   document.dispatchEvent(new CustomEvent(`attn:shown:${name}`, { detail: value }));

@@ -1,7 +1,9 @@
-// How a map arrives: one query's row with the value, then the arrays of all queries, asked for once it is painted.
+// How a map arrives: one query's row with the value, then, once it is painted and somebody is there to point, the arrays
+// of all queries.
 import { fetchArrays } from '../../web/arrays.js';
 import { tellMap } from '../../web/current.js';
 import { fetchImage } from '../../web/fetch.js';
+import { somebody } from '../../web/hand.js';
 import { logitsFrom } from '../../web/logits.js';
 import { t } from '../../web/texts.js';
 
@@ -11,8 +13,11 @@ const AGAIN_MS = 2000;
 /** Calls `then` once what was drawn last is painted. */
 export const afterPaint = (then) => requestAnimationFrame(() => setTimeout(then));
 
-/** `show(value, image, whole)` shows a map, `completed()` follows when all of its queries are here. */
-export function makeArrival(root, state, host, { show, rowSuffices, schedule, completed }) {
+/**
+ * `show(value, image, whole)` shows a map, `counted(overlap)` tells what its queries have in common, and `completed()`
+ * follows when all of them are here; `showRow({row, tolerance})` is for one that is pointed at before.
+ */
+export function makeArrival(root, state, host, { show, rowSuffices, schedule, counted, completed, showRow }) {
   const find = (selector) => root.querySelector(selector);
   const stage = find('.ax-stage');
   let loads = 0;
@@ -52,8 +57,10 @@ export function makeArrival(root, state, host, { show, rowSuffices, schedule, co
     if (value?.state === 'rest') {
       if (value.key !== rest?.value.key) return; // of a map that is shown no more
       clearTimeout(rest.timer);
-      value = { ...rest.value, arrays: value.arrays, tolerance: value.tolerance, checked: value.checked };
+      const { arrays, tolerance, checked, overlap = null } = value;
+      value = { ...rest.value, arrays, tolerance, checked, overlap };
       if (state.data && !state.data.arrays && value.key === state.data.key) {
+        counted(overlap);
         await complete(value, state.data);
         return;
       }
@@ -95,9 +102,11 @@ export function makeArrival(root, state, host, { show, rowSuffices, schedule, co
     }
   }
 
-  // The arrays for the map that is shown, `data`, if it is then.
+  // The arrays for the map that is shown, `data`, if it is then, and once there is somebody to point at it.
   async function complete(value, data) {
     try {
+      await somebody;
+      if (state.data !== data) return;
       const arrays = await fetchArrays(value.arrays.url);
       if (state.data !== data) return;
       settle();
@@ -110,5 +119,21 @@ export function makeArrival(root, state, host, { show, rowSuffices, schedule, co
     }
   }
 
-  return { load, ask, settle, lost: () => Boolean(rest?.lost), begun: () => loads > 0 };
+  // One at a time: when it is here, the pointer may be elsewhere, and that one is asked for.
+  async function askRow([row, col]) {
+    const { data } = state;
+    if (data.asking || !data.key) return;
+    data.asking = true;
+    try {
+      const response = await fetch(new URL(`../../../../rows/${data.key}/${row}.${col}`, import.meta.url));
+      if (!response.ok) return; // nor will another: the arrays are waited for
+      const one = await response.json();
+      data.asking = false;
+      if (state.data === data && !data.arrays) showRow(one);
+    } catch (error) {
+      console.error(error);
+    }
+  }
+
+  return { load, ask, askRow, settle, lost: () => Boolean(rest?.lost), begun: () => loads > 0 };
 }

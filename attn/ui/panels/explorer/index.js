@@ -8,6 +8,7 @@ import { litPhotograph } from '../../web/light.js';
 import { makeFigure } from '../../web/figure.js';
 import { logitsFrom, logitsOfOne } from '../../web/logits.js';
 import { readable } from '../../web/numbers.js';
+import { handed } from '../../web/hand.js';
 import { emit, newSource, on, onSpoken } from '../../web/services.js';
 import { publish } from '../../web/shown.js';
 import { peakOf } from '../../web/statistics.js';
@@ -67,7 +68,7 @@ export async function mount(element, host) {
   const strip = makeStrip(find('.attn-pane-strip canvas'), state, ax);
   const figure = makeFigure(canvas, shownMap(state), { keys: false });
   canvas.after(...figure.nodes);
-  const arrival = makeArrival(root, state, host, { show, rowSuffices, schedule, completed });
+  const arrival = makeArrival(root, state, host, { show, rowSuffices, schedule, counted, completed, showRow });
   let pinMaps = [];
   let frame = 0;
   let speaking = 0;
@@ -100,9 +101,11 @@ export async function mount(element, host) {
     frame = 0;
     const { data, cell, photo } = state;
     if (!data || !photo) return;
+    if (ax.waiting()) handed();
     if (lacking()) {
       if (state.map) paint(); // the canvas may have another size
       say(t(arrival.lost() ? 'explorer.say.lacking' : 'explorer.say.arriving'));
+      if (state.view.direction === 'row' && !state.view.pins.length) arrival.askRow(cell);
       return;
     }
     [root.dataset.row, root.dataset.col] = cell;
@@ -318,6 +321,20 @@ export async function mount(element, host) {
 
   // --- the value
 
+  // The one query that is pointed at, before all are here.
+  function showRow({ row, tolerance }) {
+    Object.assign(state.data, { row, source: logitsOfOne(row), tolerance });
+    writeBadge();
+    schedule();
+  }
+
+  // What two queries have in common is known, though their maps are not here yet.
+  function counted(overlap) {
+    state.data.overlap = overlap;
+    pass.renew();
+    schedule();
+  }
+
   // All queries of the map that is shown are here.
   function completed() {
     root.dataset.whole = '';
@@ -330,7 +347,7 @@ export async function mount(element, host) {
   // Without `whole`, {arrays, tolerance, checked}, with the one row that came with the value.
   function show(value, image, whole = null) {
     const before = state.data;
-    const { arrays, tolerance, checked } = whole ?? { ...value, arrays: null };
+    const { arrays, tolerance, checked, overlap = null } = whole ?? { ...value, arrays: null };
     arrival.settle();
     const opening = openingView(value);
     const [rows, cols] = value.grid;
@@ -346,6 +363,7 @@ export async function mount(element, host) {
       weights: value.weights,
       tolerance,
       checked,
+      overlap,
       view: value.view,
       key: value.key,
       heat: Object.assign(document.createElement('canvas'), { width: cols, height: rows }),
@@ -362,7 +380,7 @@ export async function mount(element, host) {
     if (before && (asked().view || encodeView({ ...state.view, cell: null }))) stateChanged();
     draw();
     root.dataset.state = 'ready';
-    if (arrays) publish('photograph', state.data);
+    publish('photograph', state.data);
     tellMap(value.key, image);
     // What follows the map, here and on the server, waits until it is painted.
     afterPaint(() => {

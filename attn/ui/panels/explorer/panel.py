@@ -42,6 +42,7 @@ class ExplorerView:
     whole: False leaves the factors for later, when `Explorer.rest` asks for them: see `ExplorerRest`.
     view: the view to open with, as written into share links by `encodeView` in web/view.js; "" for the default.
     query: (row, column) whose logits come first; None for the one that ``view`` says, else the middle.
+    overlap: what two queries have in common, see `Encoding.overlap`; None leaves it to the browser, once it has all.
     """
 
     image: NDArray[np.uint8]
@@ -54,6 +55,7 @@ class ExplorerView:
     key: str = ""
     whole: bool = True
     query: tuple[int, int] | None = None
+    overlap: float | None = None
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
@@ -74,6 +76,7 @@ class ExplorerRest:
     queries: NDArray[np.float32]
     keys: NDArray[np.float32]
     key: str
+    overlap: float | None = None
 
 
 @dataclass(frozen=True)
@@ -103,17 +106,24 @@ class ExplorerData(GradioModel):
     # The largest error, in × uniform at temperature 1, that the rounding causes in the maps of `checked` queries.
     tolerance: float = 0.0
     checked: int = 0
+    overlap: float | None = None  # at temperature 1
     view: str = ""
     key: str = ""
 
 
 def encode_row(view: ExplorerView) -> tuple[dict[str, Any], float]:
-    """The logits of the query that the map opens with, in JSON, and the largest error that they cause in × uniform.
+    """`encode_query` of the one that the map opens with."""
+    return encode_query(view.queries, view.keys, view.grid, _opening_cell(view))
+
+
+def encode_query(
+    queries: NDArray[np.float32], keys: NDArray[np.float32], grid: tuple[int, int], cell: list[int]
+) -> tuple[dict[str, Any], float]:
+    """The logits of the query at ``cell``, in JSON, and the largest error that they cause in × uniform.
 
     ``cell``, and logits = -steps · ``scale`` with ``steps`` uint16 in base64; the largest is at 0.
     """
-    cell = _opening_cell(view)
-    logits = view.queries[cell[0] * view.grid[1] + cell[1]] @ view.keys.T
+    logits = queries[cell[0] * grid[1] + cell[1]] @ keys.T
     depth = np.minimum(logits.max() - logits, LOGIT_FLOOR)
     scale = float(depth.max()) / ROW_STEPS or 1.0
     steps = np.rint(depth / scale).astype("<u2")
@@ -180,7 +190,12 @@ class Explorer(gr.HTML):
         if isinstance(value, ExplorerRest):
             arrays, tolerance = logits_file(value.queries, value.keys, value.key, self.GRADIO_CACHE)
             return ExplorerData(
-                state="rest", arrays=arrays, tolerance=tolerance, checked=len(value.queries), key=value.key
+                state="rest",
+                arrays=arrays,
+                tolerance=tolerance,
+                checked=len(value.queries),
+                overlap=value.overlap,
+                key=value.key,
             )
         photograph = io.BytesIO()
         Image.fromarray(value.image).save(photograph, "JPEG", quality=92)
@@ -199,6 +214,7 @@ class Explorer(gr.HTML):
             weights=dict(value.weights),
             tolerance=tolerance,
             checked=len(value.queries) if value.whole else 1,
+            overlap=value.overlap,
             view=value.view,
             key=value.key,
         )

@@ -7,12 +7,16 @@ const UNASKED = 4096; // up to this many positions it runs without being asked f
 export function makePass(state, ax) {
   let controller = null;
 
+  // It comes with the map, or after it, for its own temperature.
+  const known = () => (state.view.temperature === 1 ? state.data.overlap : null);
+
   function start() {
     controller?.abort();
     controller = new AbortController();
     const { signal } = controller;
     const { data, view } = state;
-    state.all = state.overlap = null;
+    state.all = null;
+    state.overlap = known();
     state.progress = 0;
     inBackground('sweep', { arrays: data.arrays, temperature: view.temperature }, {
       signal,
@@ -24,6 +28,7 @@ export function makePass(state, ax) {
       if (signal.aborted) return null;
       state.all = all;
       ax.refresh();
+      if (state.overlap !== null) return state.overlap;
       const { logSumExp } = all;
       return inBackground('meanOverlap', { arrays: data.arrays, temperature: view.temperature, logSumExp }, { signal });
     }).then((overlap) => {
@@ -41,7 +46,8 @@ export function makePass(state, ax) {
     renew() {
       controller?.abort();
       controller = null;
-      state.all = state.overlap = null;
+      state.all = null;
+      state.overlap = known();
       if (state.data.arrays && (state.data.source.n <= UNASKED || ax.waiting())) start();
     },
     /** Something needs it: it runs, if it does not already. */

@@ -3,6 +3,7 @@ import { asked, onAsked, remember } from '../../web/address.js';
 import { fetchArrays } from '../../web/arrays.js';
 import { makeFigure } from '../../web/figure.js';
 import { explainTerms } from '../../web/glossary.js';
+import { handed } from '../../web/hand.js';
 import { h } from '../../web/reactive.js';
 import { rich } from '../../web/rich.js';
 import { emit, newSource, on, onSpoken } from '../../web/services.js';
@@ -242,13 +243,14 @@ export async function mount(element, host) {
   let seen = false;
   new IntersectionObserver(([{ isIntersecting }]) => {
     if (seen && !isIntersecting && asked().step) remember({ step: null });
+    if (isIntersecting) handed(); // its pictures are of any query
     seen = isIntersecting;
   }).observe(root);
 
   // --- arriving: the story's own arrays and the window's photograph must be of the same picture
 
   function join() {
-    if (!arrived || !photograph) return;
+    if (!arrived || !photograph?.arrays) return;
     const [rows, cols] = arrived.value.facts.grid;
     if (rows !== photograph.rows || cols !== photograph.cols || arrived.value.facts.key !== photograph.key) return;
     const first = !data;
@@ -260,6 +262,7 @@ export async function mount(element, host) {
   async function load(value) {
     const run = ++loads;
     if (!value) return;
+    if (stepNamed(asked().step)) handed(); // led here by a link
     const arrays = await fetchArrays(value.arrays.url);
     if (run !== loads || !root.isConnected) return;
     arrived = { value, arrays };

@@ -80,7 +80,7 @@ def story_view(inspection: Inspection, inspector: Inspector, key: str = "") -> S
         "queries": queries,
         "path": _path(inspection.grid, queries),
         "shared": shared,
-        "overlap": mean_overlap(inspection.attention),
+        "overlap": inspection.overlap,
         "random": random_facts,
         "steps": STEPS,
         "shown": shown,
