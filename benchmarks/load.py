@@ -28,13 +28,10 @@ import io
 import itertools
 import json
 import os
-import socket
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -45,8 +42,8 @@ from PIL import Image
 
 from attn import Inspector
 from attn.ui.upkeep import EVERY_S
+from benchmarks.served import Served
 
-ROOT = Path(__file__).parent.parent
 SIDE = 320
 SIZE = (320, 240)
 KEPT = 24  # more pictures than the server keeps
@@ -59,45 +56,6 @@ def drawn(number: int) -> Image.Image:
     """Picture ``number``: colour blocks of its own, 320 × 240."""
     noise = np.random.default_rng(number).integers(0, 256, (15, 20, 3), dtype=np.uint8)
     return Image.fromarray(noise.repeat(16, axis=0).repeat(16, axis=1))
-
-
-class Server:
-    """The page in a process of its own."""
-
-    def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        self.process = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(port)], cwd=ROOT, stdout=subprocess.DEVNULL
-        )
-        while True:
-            try:
-                httpx.get(f"{self.url}/config", timeout=30).raise_for_status()
-                return
-            except httpx.HTTPError:
-                if self.process.poll() is not None:
-                    raise
-                time.sleep(0.3)
-
-    def memory(self, kind: str = "VmRSS") -> float:
-        """Resident memory in MB; VmHWM for the most there ever was."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split(f"{kind}:")[1].split()[0]) / 1024
-
-    def processor_seconds(self) -> float:
-        """What it has computed so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def forget_peak(self) -> None:
-        """Starts VmHWM anew."""
-        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait()
 
 
 class Tally:
@@ -187,7 +145,7 @@ async def visit(
             tally.counts["right" if right else "WRONG"] += 1
 
 
-async def watch(server: Server, until: float, tally: Tally) -> None:
+async def watch(server: Served, until: float, tally: Tally) -> None:
     """Memory, and how long a newcomer waits for the page's configuration, every second."""
     async with httpx.AsyncClient(timeout=60) as client:
         while time.monotonic() < until:
@@ -199,7 +157,7 @@ async def watch(server: Server, until: float, tally: Tally) -> None:
 
 
 async def run(
-    server: Server, visitors: int, seconds: float, expected: list[NDArray[np.float32]], equal: bool = False
+    server: Served, visitors: int, seconds: float, expected: list[NDArray[np.float32]], equal: bool = False
 ) -> Tally:
     """``visitors`` at once for ``seconds``, with equal pictures or with their own."""
     tally = Tally()
@@ -211,7 +169,7 @@ async def run(
     return tally
 
 
-async def inspections(server: Server, total: int, side: int) -> Tally:
+async def inspections(server: Served, total: int, side: int) -> Tally:
     """``total`` equal calls of `/inspect` from eight clients, each answer's file fetched and opened."""
     tally, left, first = Tally(), iter(range(total)), list[bytes]()
 
@@ -256,7 +214,7 @@ async def inspections(server: Server, total: int, side: int) -> Tally:
     return tally
 
 
-async def beside(server: Server, heavy: int, seconds: float, expected: list[NDArray[np.float32]]) -> Tally:
+async def beside(server: Served, heavy: int, seconds: float, expected: list[NDArray[np.float32]]) -> Tally:
     """One light visitor for ``seconds`` beside ``heavy`` clients with large inspections of their own."""
     tally, numbers = Tally(), itertools.count(1)
 
@@ -306,7 +264,7 @@ def row(visitors: int, pictures: str, took: float, tally: Tally, before: float, 
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def table_of_inspections(server: Server, total: int, side: int) -> None:
+def table_of_inspections(server: Served, total: int, side: int) -> None:
     """Prints what became of ``total`` equal calls of `/inspect`."""
     start = time.monotonic()
     tally = asyncio.run(inspections(server, total, side))
@@ -318,7 +276,7 @@ def table_of_inspections(server: Server, total: int, side: int) -> None:
     print(f"p50 {statistics.median(tally.seconds):.2f} s, load {os.getloadavg()[0]:.1f}.")
 
 
-def table_beside(server: Server, heavy: list[int], seconds: float, expected: list[NDArray[np.float32]]) -> None:
+def table_beside(server: Served, heavy: list[int], seconds: float, expected: list[NDArray[np.float32]]) -> None:
     """Prints a light visitor's wait beside each number of heavy clients, and the memory that stays."""
     print("| heavy clients | light answers | median / p95 s | large ones | memory before / peak / at rest MB | load |")
     print("| --- " * 6 + "|")
@@ -342,7 +300,7 @@ def table_beside(server: Server, heavy: list[int], seconds: float, expected: lis
 
 
 def table_of_visitors(
-    server: Server, numbers: list[int], kinds: list[str], seconds: float, expected: list[NDArray[np.float32]]
+    server: Served, numbers: list[int], kinds: list[str], seconds: float, expected: list[NDArray[np.float32]]
 ) -> None:
     """Prints what so many visitors at once get."""
     print(
@@ -377,7 +335,7 @@ def main() -> None:
     inspector = Inspector("bundled", "layer3", detail="coarse", weights="similarity")
     drawings = max(KEPT, 2 * max(args.visitors))
     expected = [inspector.encode(drawn(number), SIDE).attention for number in range(drawings)]
-    server = Server()
+    server = Served()
     try:
         asyncio.run(run(server, 1, 5, expected))
         if args.inspections:

@@ -7,6 +7,8 @@
   field to the frame in which the new map, or the returned image, stands; for a small photograph and for a camera's
   (12 megapixels, lying on its side in EXIF), on the network as it is and on two slower ones (PROFILES), with what
   travelled. Round trips one after the other: what 150 ms of latency add to the time, in units of 150 ms.
+- navigation to first map, over a bare Gradio page with one image and one HTML component until it shows both: of a first
+  visit by a browser and of a second one.
 - server time from the decoded picture to the bytes of the first map, over the bare stem's forward at 320 px.
 - pointing, from the pointer event to the frame with the new map, against clicking on a gr.Image whose select event
   draws the overlay with matplotlib.
@@ -21,10 +23,7 @@ import argparse
 import io
 import os
 import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -34,7 +33,8 @@ from typing import Any
 import numpy as np
 import torch
 
-ROOT = Path(__file__).parent.parent
+from benchmarks.served import Served
+
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 LONGEST_SIDE = 320
 # Mbit/s down and up, latency in ms of every request, how many times slower the page's processor is. 0: not limited.
@@ -54,6 +54,13 @@ UPLOAD = """(ready) => { window.measured = new Promise((done) => window.addEvent
   look(); }, {capture: true, once: true})); }"""
 MAP_READY = """() => { const e = document.querySelector('#explorer [data-state]');
   return e && e.dataset.state === 'ready' && `${e.dataset.rows}x${e.dataset.cols}` === 'GRID'; }"""
+# Of a page that is being opened: notes the milliseconds from the navigation to the frame after it holds.
+OPENED = """const look = () => (() => HOLDS)()
+  ? requestAnimationFrame(() => setTimeout(() => { window.opened = performance.now(); })) : requestAnimationFrame(look);
+look();"""
+MAP_OPENED = "document.querySelector('#explorer [data-state=ready]')"
+BARE_OPENED = """document.querySelector('#words p') && document.querySelector('#output img')?.complete
+  && document.querySelector('#output img').naturalWidth"""
 IMAGE_READY = """(() => { const before = document.querySelector('#output img')?.src;
   return () => { const i = document.querySelector('#output img');
     return i && i.src !== before && i.complete && i.naturalWidth > 0; }; })()"""
@@ -67,8 +74,9 @@ POINT_READY = "() => document.querySelector('#explorer [data-row]')?.dataset.row
 
 
 def serve(kind: str, port: int) -> None:
-    """The app to compare with: "echo", or "click" for the usual way to redraw an overlay."""
+    """The app to compare with: "echo", "bare", or "click" for the usual way to redraw an overlay."""
     import gradio as gr
+    from gradio.media import get_image
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -78,9 +86,10 @@ def serve(kind: str, port: int) -> None:
         if kind == "echo":
             given, shown = gr.Image(elem_id="input"), gr.Image(elem_id="output")
             given.upload(lambda image: image, given, shown)
+        elif kind == "bare":
+            gr.Image(get_image("lion.jpg"), elem_id="output", interactive=False)
+            gr.HTML("<p>A photograph</p>", elem_id="words")
         else:
-            from gradio.media import get_image
-
             encoding = Inspector().encode(get_image("cheetah.jpg"), LONGEST_SIDE)
             attention = encoding.attention
             height, width = encoding.grid
@@ -105,63 +114,42 @@ def serve(kind: str, port: int) -> None:
     demo.launch(server_port=port)
 
 
-class App:
-    """An app in a process of its own."""
-
-    def __init__(self, *command: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        start = time.perf_counter()
-        environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"}
-        self.process = subprocess.Popen(
-            [sys.executable, *command, "--port", str(port)], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
-        )
-        self.url = f"http://127.0.0.1:{port}"
-        import urllib.request
-
-        while True:
-            try:
-                urllib.request.urlopen(self.url, timeout=60).close()
-                break
-            except OSError:
-                if self.process.poll() is not None:
-                    raise
-                time.sleep(0.05)
-        self.seconds = time.perf_counter() - start
-
-    def memory(self) -> float:
-        """Resident memory in MB."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) / 1024
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait()
-
-
 def quartiles(values: Sequence[float], digits: int = 0) -> str:
     """Median and, in brackets, the quartiles."""
     low, middle, high = statistics.quantiles(values, n=4)
     return f"{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
 
 
-def pictures(folder: Path) -> dict[str, list[tuple[Path, str]]]:
-    """A photograph lying and standing, small and from a camera, and the grid each gives: which one a map belongs to."""
+class Picture:
+    """A photograph to bring, and the grid that its map has."""
+
+    def __init__(self, path: Path, image: Any, grid: str, exif: bytes = b"") -> None:
+        self.path, self.grid = path, grid
+        self._image, self._exif = image.copy(), exif
+
+    def renew(self) -> None:
+        """Writes it with other pixels in a corner, so that no cache helps, here or there."""
+        side = min(self._image.size) // 40
+        self._image.paste(tuple(os.urandom(3)), (0, 0, side, side))
+        self._image.save(self.path, quality=92, exif=self._exif)
+
+
+def pictures(folder: Path) -> dict[str, list[Picture]]:
+    """A photograph lying and standing, small and from a camera: their grids tell which one a map belongs to."""
     from gradio.media import get_image
     from PIL import Image
 
-    found: dict[str, list[tuple[Path, str]]] = {"small": [], "12 megapixels": []}
+    found: dict[str, list[Picture]] = {}
     with Image.open(get_image("cheetah.jpg")) as image:
         small = image.convert("RGB")
     for name, photograph in (("small", small), ("12 megapixels", camera())):
-        lying, standing = folder / f"lying {name}.jpg", folder / f"standing {name}.jpg"
         on_its_side = Image.Exif()
         on_its_side[0x0112] = 6  # orientation: to be turned by 90°
-        photograph.save(lying, quality=92)
-        photograph.save(standing, quality=92, exif=on_its_side)
         rows, columns = sorted((round(40 * min(photograph.size) / max(photograph.size)), 40))
-        found[name] = [(lying, f"{rows}x{columns}"), (standing, f"{columns}x{rows}")]
+        found[name] = [
+            Picture(folder / f"lying {name}.jpg", photograph, f"{rows}x{columns}"),
+            Picture(folder / f"standing {name}.jpg", photograph, f"{columns}x{rows}", on_its_side.tobytes()),
+        ]
     return found
 
 
@@ -229,7 +217,7 @@ def upload(page: Any, line: Line, picture: Path, ready: str) -> tuple[float, int
 Uploads = list[tuple[float, int, int, int]]
 
 
-def time_uploads(driver: Any, app: App, echo: App, rounds: int) -> Iterator[tuple[str, str, Uploads, Uploads]]:
+def time_uploads(driver: Any, app: Served, echo: Served, rounds: int) -> Iterator[tuple[str, str, Uploads, Uploads]]:
     """Network, photograph, and what `upload` measured in every round on the page and in the echo app."""
     page, other = driver.new_page(), driver.new_page()
     page.goto(app.url)
@@ -249,17 +237,16 @@ def time_uploads(driver: Any, app: App, echo: App, rounds: int) -> Iterator[tupl
                     continue
                 turns = 2 * (1 + (max(4, rounds // 3) if large else rounds) // 2)  # even: each differs from the last
                 for turn in range(turns):
-                    # The picture's bytes differ every time: no cache helps.
-                    picture, grid = both[turn % 2]
-                    picture.write_bytes(picture.read_bytes() + os.urandom(4))
+                    picture = both[turn % 2]
+                    picture.renew()
                     page.bring_to_front()
                     lines[0].emulate(*profile)
-                    ours.append(upload(page, lines[0], picture, MAP_READY.replace("GRID", grid)))
+                    ours.append(upload(page, lines[0], picture.path, MAP_READY.replace("GRID", picture.grid)))
                     lines[0].emulate(*PROFILES["as it is"])
                     page.wait_for_timeout(2000)  # the panels below the map
                     other.bring_to_front()
                     lines[1].emulate(*profile)
-                    bare.append(upload(other, lines[1], picture, IMAGE_READY))
+                    bare.append(upload(other, lines[1], picture.path, IMAGE_READY))
                     lines[1].emulate(*PROFILES["as it is"])
                     other.get_by_label("Remove Image").first.click()
                     page.wait_for_timeout(300)
@@ -268,7 +255,25 @@ def time_uploads(driver: Any, app: App, echo: App, rounds: int) -> Iterator[tupl
     other.close()
 
 
-def time_pointing(driver: Any, app: App, clicks: App, rounds: int) -> tuple[list[float], list[float]]:
+def time_opening(browser: Any, app: Served, bare: Served, rounds: int) -> list[tuple[list[float], list[float]]]:
+    """Milliseconds from navigation to first map, and to all of the bare page: of first visits, and of second ones."""
+    visits: list[tuple[list[float], list[float]]] = [([], []), ([], [])]
+    for _ in range(rounds + 1):
+        for side, (server, holds) in enumerate(((app, MAP_OPENED), (bare, BARE_OPENED))):
+            context = browser.new_context(viewport={"width": 1280, "height": 1000})
+            for visit in visits:
+                page = context.new_page()
+                page.add_init_script(OPENED.replace("HOLDS", holds))
+                page.goto(server.url, wait_until="commit")
+                page.wait_for_function("window.opened", timeout=120_000)
+                visit[side].append(float(page.evaluate("window.opened")))
+                page.wait_for_timeout(3000)  # what follows the map
+                page.close()
+            context.close()
+    return [(ours[1:], theirs[1:]) for ours, theirs in visits]
+
+
+def time_pointing(driver: Any, app: Served, clicks: Served, rounds: int) -> tuple[list[float], list[float]]:
     """Milliseconds of every round: pointer event to painted map, click to redrawn overlay."""
     ours, usual = [], []
     page, other = driver.new_page(), driver.new_page()
@@ -357,8 +362,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--threads", type=int, help="of torch in the server's time (default: torch's own choice)")
-    parser.add_argument("--only", choices=["uploads", "server", "pointing", "start"])
-    parser.add_argument("--serve", choices=["echo", "click"], help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=["uploads", "opening", "server", "pointing", "start"])
+    parser.add_argument("--serve", choices=["echo", "bare", "click"], help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
@@ -366,7 +371,7 @@ def main() -> None:
         return
     if args.threads:
         torch.set_num_threads(args.threads)
-    wanted = [args.only] if args.only else ["server", "start", "uploads", "pointing"]
+    wanted = [args.only] if args.only else ["server", "start", "uploads", "opening", "pointing"]
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     print(f"load before: {os.getloadavg()[0]:.1f}, torch threads: {torch.get_num_threads()}\n")
     print("| what | here, ms | beside it, ms | ratio | bar |\n| --- | --- | --- | --- | --- |")
@@ -379,14 +384,14 @@ def main() -> None:
         return
     from playwright.sync_api import sync_playwright
 
-    app = App("app.py")
+    app = Served("app.py")
     at_start, running = app.memory(), [app]
     try:
         with sync_playwright() as playwright:
             driver = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
             context = driver.new_context(viewport={"width": 1280, "height": 1000})
             if "uploads" in wanted:
-                running.append(App("-m", "benchmarks.page", "--serve", "echo"))
+                running.append(Served("-m", "benchmarks.page", "--serve", "echo"))
                 taken: dict[str, tuple[Uploads, Uploads]] = {}
                 for network, name, ours, bare in time_uploads(context, app, running[-1], args.rounds):
                     what = f"{name}, {network}: image → first map; echo app"
@@ -395,8 +400,14 @@ def main() -> None:
                     if name == "small":
                         taken[network] = ours, bare
                 print(f"| round trips | {trips(taken, 0)} | {trips(taken, 1)} |", flush=True)
+            if "opening" in wanted:
+                running.append(Served("-m", "benchmarks.page", "--serve", "bare"))
+                for visit, times in zip(
+                    ("first", "second"), time_opening(driver, app, running[-1], args.rounds), strict=True
+                ):
+                    print(line(f"{visit} visit → first map; bare page", *times, "≤ 1.5"), flush=True)
             if "pointing" in wanted:
-                running.append(App("-m", "benchmarks.page", "--serve", "click"))
+                running.append(Served("-m", "benchmarks.page", "--serve", "click"))
                 pointed, usual = time_pointing(context, app, running[-1], args.rounds)
                 print(
                     line(

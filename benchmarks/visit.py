@@ -4,11 +4,13 @@
     python -m benchmarks.visit --rounds 5 --only start
 
 - bytes that came over the network (`encodedDataLength` of the DevTools protocol: bodies and headers as compressed) and
-  requests: of a first visit until the first map is drawn and until everything on the first screen is, and of a second
-  visit by the same browser. Once more by kind.
+  requests: of a first visit until the first map is drawn, until everything on the first screen is, and until all has
+  come that follows a pointer; and of a second visit by the same browser. Once more by kind.
 - pointing at the map: milliseconds from the pointer event to the end of the frame that shows the new map, median and
   95th percentile, on the opening grid and on 64 × 64; the longest task of the main thread meanwhile; the browser's
-  memory; the seconds from asking for 64 × 64 to its map.
+  memory.
+- 64 × 64: seconds from the setting's change, on a photograph that the page has at 40 × 40, to the new map, to the first
+  other map that pointing shows there, and until all queries' logits have come. Another photograph each round.
 - start-up: from starting `python app.py` until it listens, over what `python -c "import torch, torchvision, gradio"`
   takes, alternately: seconds, and processor seconds, which hold on a busy machine (Linux).
 """
@@ -19,7 +21,6 @@ import os
 import re
 import resource
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -28,12 +29,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.served import Served
+
 ROOT = Path(__file__).parent.parent
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 IMPORTS = "import torch, torchvision, gradio"
-MAP = "#explorer [data-state=ready]"
+READY = "[data-state=ready]"
+MAP = f"#explorer {READY}"
 LANE = ".attn-channel-lane[data-state=ready]"
 QUIET_S = 2.0  # without a byte: the visit is over
+LARGE_SIDE = 512  # px, of a square photograph at 8 px a position: 64 × 64
 KINDS = (
     ("the page itself", r"^/(\?|$)"),
     ("Gradio's scripts and styles", r"^/(assets|static|_app|theme|svelte|node)"),
@@ -73,38 +78,23 @@ POINT = """async ([rows, cols, moves]) => {
   tasks.disconnect();
   return { times, longest };
 }"""
-
-
-class Server:
-    """The page in a process of its own; `seconds` and processor seconds, `cpu`, from its start until it listened."""
-
-    def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        start = time.perf_counter()
-        self.process = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(self.port)],
-            cwd=ROOT,
-            env={**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"},
-            stdout=subprocess.DEVNULL,
-        )
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                break
-            except OSError:
-                if self.process.poll() is not None:
-                    raise
-                time.sleep(0.01)
-        self.seconds = time.perf_counter() - start
-        times = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-        self.cpu = sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait()
+# Leaves the field in focus and resolves with the seconds until the new map, another by pointing, and all queries.
+GROW = """async ([rows, cols]) => {
+  const root = document.querySelector('#explorer [data-key]'), canvas = root.querySelector('canvas');
+  const start = performance.now(), frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  const taken = [], until = async (holds) => {
+    do await frame(); while (!holds());
+    taken.push((performance.now() - start) / 1000);
+  };
+  document.activeElement.blur();
+  await until(() => root.dataset.state === 'ready' && root.dataset.rows === String(rows));
+  const box = canvas.getBoundingClientRect(), row = rows / 4, col = cols / 8;
+  const at = { clientX: box.x + (col + 0.5) / cols * box.width, clientY: box.y + (row + 0.5) / rows * box.height };
+  canvas.dispatchEvent(new PointerEvent('pointermove', { ...at, bubbles: true, pointerType: 'mouse' }));
+  await until(() => root.dataset.row === String(row) && root.dataset.col === String(col));
+  await until(() => 'whole' in root.dataset);
+  return taken;
+}"""
 
 
 class Traffic:
@@ -143,18 +133,26 @@ class Traffic:
         return kinds
 
 
-def visit(context: Any, url: str) -> tuple[collections.Counter[str], collections.Counter[str]]:
-    """Bytes by kind until the map is drawn, and until the tab has been quiet."""
+def visit(context: Any, url: str) -> list[collections.Counter[str]]:
+    """Bytes by kind until the map is drawn, until the tab has been quiet, and until so after the pointer has come."""
     page = context.new_page()
     page.add_init_script(DRAWN)
     traffic = Traffic(page)
     page.goto(url, wait_until="commit")
     page.wait_for_selector(LANE, timeout=120_000)
+    _wait_until_quiet(page, traffic)
+    drawn = page.evaluate("window.drawn") / 1000
+    looked = traffic.until(float("inf"))
+    page.locator("#explorer canvas").first.hover()
+    page.wait_for_selector(f"{MAP}[data-whole]", timeout=120_000)
+    _wait_until_quiet(page, traffic)
+    page.close()
+    return [traffic.until(drawn), looked, traffic.until(float("inf"))]
+
+
+def _wait_until_quiet(page: Any, traffic: Traffic) -> None:
     while time.monotonic() - traffic.latest < QUIET_S:
         page.wait_for_timeout(100)
-    drawn = page.evaluate("window.drawn") / 1000
-    page.close()
-    return traffic.until(drawn), traffic.until(float("inf"))
 
 
 def print_bytes(browser: Any, url: str) -> None:
@@ -165,7 +163,9 @@ def print_bytes(browser: Any, url: str) -> None:
     columns = {
         "first visit, until its map": first[0],
         "first visit, first screen": first[1],
+        "… and pointed at": first[2],
         "second visit": second[1],
+        "… and pointed at ": second[2],
     }
     print("| kB | " + " | ".join(columns) + " |\n| --- |" + " --- |" * len(columns))
     for kind in ("all", *[name for name, _ in KINDS], REST):
@@ -175,44 +175,72 @@ def print_bytes(browser: Any, url: str) -> None:
 
 def print_pointing(browser: Any, url: str, moves: int) -> None:
     """Milliseconds of pointing, the longest task and the memory, on the opening grid and on 64 × 64."""
-    print("\n| grid | map there after s | pointing, median / p95 ms | longest task ms | memory MB |")
+    print("\n| grid | when | pointing, median / p95 ms | longest task ms | memory MB |")
     print("| --- | --- | --- | --- | --- |")
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    page.goto(url)
+    page.wait_for_selector(MAP, timeout=120_000)
+    page.wait_for_timeout(5000)
+    print(_pointed(page, session, moves, "5 s after its map"), flush=True)
+    page.goto(f"{url}?side={LARGE_SIDE}")
+    page.wait_for_selector(f"#explorer [data-rows='64']{READY}", timeout=120_000)
+    print(_pointed(page, session, moves, "with its map"), flush=True)
+    page.wait_for_timeout(10_000)
+    print(_pointed(page, session, moves, "10 s later"), flush=True)
+    page.close()
+
+
+def print_growth(browser: Any, url: str, rounds: int) -> None:
+    """Seconds from the change of the longest side to 64 × 64 until its map, an answer to pointing, and all queries."""
+    from PIL import Image
+
+    from attn.texts import text
+    from attn.ui.examples import EXAMPLES, OPENING
+
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(f"{url}?lang=en")
+    page.wait_for_selector(MAP, timeout=120_000)
+    page.locator(".ap-settings").click()
+    sides = page.get_by_label(f"number input for {text('en', 'page.longest_side')}")
+    with Image.open(EXAMPLES[OPENING]) as opened:
+        square = opened.convert("RGB").resize((1024, 1024))
+    taken = []
     with tempfile.TemporaryDirectory() as folder:
-        from PIL import Image
-
-        from attn.ui.examples import EXAMPLES, OPENING
-
-        square = Path(folder) / "square.jpg"
-        with Image.open(EXAMPLES[OPENING]) as opened:
-            opened.convert("RGB").resize((512, 512)).save(square, quality=92)
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        session = page.context.new_cdp_session(page)
-        session.send("Performance.enable")
-        page.goto(url)
-        page.wait_for_selector(MAP, timeout=120_000)
-        page.wait_for_timeout(5000)
-        print(_pointed(page, session, moves, "–"), flush=True)
-        page.goto(f"{url}?side=512")
-        page.wait_for_selector(MAP, timeout=120_000)
-        page.wait_for_timeout(5000)
-        start = time.perf_counter()
-        page.locator("#attn-upload").locator("xpath=..").locator("input[type=file]").first.set_input_files(square)
-        page.wait_for_selector("#explorer [data-rows='64'][data-cols='64'][data-state=ready]", timeout=120_000)
-        seconds = time.perf_counter() - start
-        print(_pointed(page, session, moves, f"{seconds:.1f}"), flush=True)
-        page.wait_for_timeout(10_000)
-        print(_pointed(page, session, moves, "10 s later"), flush=True)
-        page.close()
+        for turn in range(rounds + 1):
+            key = page.get_attribute("#explorer [data-key]", "data-key")
+            path = Path(folder) / f"square {turn}.png"
+            square.paste((turn % 256, os.getpid() % 256, 99), (0, 0, 64, 64))  # no cache has it
+            square.save(path)
+            page.locator("#attn-upload").locator("xpath=..").locator("input[type=file]").first.set_input_files(path)
+            page.wait_for_selector(f"#explorer [data-rows='40']{READY}[data-whole]:not([data-key='{key}'])")
+            page.wait_for_timeout(3000)  # the panels below
+            sides.fill(str(LARGE_SIDE))
+            taken.append(page.evaluate(GROW, [64, 64]))
+            sides.fill("320")
+            sides.blur()
+            page.wait_for_selector(f"#explorer [data-rows='40']{READY}[data-whole]")
+    page.close()
+    print("\n| 40 × 40 → 64 × 64, s | its map | another by pointing | all queries |\n| --- | --- | --- | --- |")
+    print(
+        f"| median (quartiles) | {' | '.join(_quartiles(each) for each in zip(*taken[1:], strict=True))} |", flush=True
+    )
 
 
-def _pointed(page: Any, session: Any, moves: int, seconds: str) -> str:
+def _quartiles(values: tuple[float, ...]) -> str:
+    low, middle, high = statistics.quantiles(values, n=4)
+    return f"{middle:.2f} ({low:.2f}–{high:.2f})"
+
+
+def _pointed(page: Any, session: Any, moves: int, when: str) -> str:
     rows, cols = (int(page.get_attribute("#explorer [data-rows]", f"data-{side}")) for side in ("rows", "cols"))
     measured = page.evaluate(POINT, [rows, cols, moves])
     metrics = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
     times = measured["times"]
     pointing = f"{statistics.median(times):.0f} / {statistics.quantiles(times, n=20)[-1]:.0f}"
     memory = metrics["JSHeapUsedSize"] / 2**20
-    return f"| {rows} × {cols} | {seconds} | {pointing} | {measured['longest']:.0f} | {memory:.0f} |"
+    return f"| {rows} × {cols} | {when} | {pointing} | {measured['longest']:.0f} | {memory:.0f} |"
 
 
 def print_start(rounds: int) -> None:
@@ -222,8 +250,8 @@ def print_start(rounds: int) -> None:
         start, before = time.perf_counter(), _children_cpu()
         subprocess.run([sys.executable, "-c", IMPORTS], cwd=ROOT, check=True)
         imports.append((time.perf_counter() - start, _children_cpu() - before))
-        server = Server()
-        ours.append((server.seconds, server.cpu))
+        server = Served()
+        ours.append((server.seconds, server.processor_seconds_then))
         server.stop()
     print(f"\n| start-up | until it listens | `{IMPORTS}` | ratio |\n| --- | --- | --- | --- |")
     for at, what in enumerate(("seconds", "processor seconds")):
@@ -241,17 +269,17 @@ def _children_cpu() -> float:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--rounds", type=int, default=5, help="of starting the server")
+    parser.add_argument("--rounds", type=int, default=5, help="of starting the server, and of changing to 64 × 64")
     parser.add_argument("--moves", type=int, default=60, help="of the pointer")
-    parser.add_argument("--only", choices=["bytes", "pointing", "start"])
+    parser.add_argument("--only", choices=["bytes", "pointing", "growth", "start"])
     args = parser.parse_args()
-    wanted = [args.only] if args.only else ["bytes", "pointing", "start"]
+    wanted = [args.only] if args.only else ["bytes", "pointing", "growth", "start"]
     print(f"load before: {os.getloadavg()[0]:.1f}\n")
-    if {"bytes", "pointing"} & {*wanted}:
+    if wanted != ["start"]:
         from playwright.sync_api import sync_playwright
 
         chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-        server = Server()
+        server = Served()
         try:
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
@@ -259,6 +287,8 @@ def main() -> None:
                     print_bytes(browser, f"{server.url}/")
                 if "pointing" in wanted:
                     print_pointing(browser, f"{server.url}/", args.moves)
+                if "growth" in wanted:
+                    print_growth(browser, f"{server.url}/", args.rounds)
                 browser.close()
         finally:
             server.stop()
