@@ -241,7 +241,8 @@ export async function mount(element, host) {
   }
 
   // Whether the row that came with the value is all that its first map needs.
-  function rowSuffices({ row, ...value }) {
+  function rowSuffices(value) {
+    const { row } = value;
     if (!row) return false;
     const view = viewOn(value.grid, openingView(value));
     return inRow(row, view, [view.cell, ...view.pins]);
