@@ -147,6 +147,7 @@ def test_a_page_outlives_its_server(chromium: Any) -> None:
         page.wait_for_selector(".attn-channel-lane[data-state=ready]")
         canvas = page.locator("#explorer .ax-stage canvas")
         canvas.click(position={"x": 50, "y": 60})
+        page.wait_for_selector(f"{PAGE_OPEN}[data-whole]")  # all that pointing needs
         page.wait_for_function("() => location.search.includes('view=')")
         link, cell = page.url, page.locator(PAGE_OPEN).get_attribute("data-col")
         process.kill()
