@@ -12,7 +12,8 @@
 - 64 × 64: seconds from the setting's change, on a photograph that the page has at 40 × 40, to the new map, to the first
   other map that pointing shows there, and until all queries' logits have come. Another photograph each round.
 - start-up: from starting `python app.py` until it listens, over what `python -c "import torch, torchvision, gradio"`
-  takes, alternately: seconds, and processor seconds, which hold on a busy machine (Linux).
+  takes until it has imported them (leaving them again takes a second), alternately: seconds, and processor seconds,
+  which hold on a busy machine (Linux).
 """
 
 import argparse
@@ -248,7 +249,7 @@ def print_start(rounds: int) -> None:
     ours, imports = [], []
     for _ in range(rounds + 1):
         start, before = time.perf_counter(), _children_cpu()
-        subprocess.run([sys.executable, "-c", IMPORTS], cwd=ROOT, check=True)
+        subprocess.run([sys.executable, "-c", f"{IMPORTS}; import os; os._exit(0)"], cwd=ROOT, check=True)
         imports.append((time.perf_counter() - start, _children_cpu() - before))
         server = Served()
         ours.append((server.seconds, server.processor_seconds_then))

@@ -10,8 +10,8 @@ import { t } from '../../web/texts.js';
 const REST_MS = 30000; // as long as a busy server may take
 const AGAIN_MS = 2000;
 
-/** Calls `then` once what was drawn last is painted. */
-export const afterPaint = (then) => requestAnimationFrame(() => setTimeout(then));
+/** Calls `then` once what was drawn last is painted, and a frame is over in which it was: what follows takes long. */
+export const afterPaint = (then) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(then)));
 
 /**
  * `show(value, image, whole)` shows a map, `counted(overlap)` tells what its queries have in common, and `completed()`

@@ -38,7 +38,7 @@ export async function mount(element, host) {
   const lamp = newLamp();
   const answers = keptAnswers(); // step → option, null for "show me"
   let photograph = null;
-  let arrived = null; // {value, arrays} for the story
+  let arrived = null; // {facts, arrays} for the story
   let data = null;
   let at = STEPS[0].id;
   let figure = null;
@@ -251,10 +251,11 @@ export async function mount(element, host) {
 
   function join() {
     if (!arrived || !photograph?.arrays) return;
-    const [rows, cols] = arrived.value.facts.grid;
-    if (rows !== photograph.rows || cols !== photograph.cols || arrived.value.facts.key !== photograph.key) return;
+    const { facts } = arrived;
+    const [rows, cols] = facts.grid;
+    if (rows !== photograph.rows || cols !== photograph.cols || facts.key !== photograph.key) return;
     const first = !data;
-    data = storyData(arrived.value.facts, arrived.arrays, photograph, () => { pointed = true; redraw(); });
+    data = storyData(facts, arrived.arrays, photograph, () => { pointed = true; redraw(); });
     build();
     if (first && stepNamed(asked().step)) go(asked().step, { quick: true, tell: false });
   }
@@ -265,7 +266,7 @@ export async function mount(element, host) {
     if (stepNamed(asked().step)) handed(); // led here by a link
     const arrays = await fetchArrays(value.arrays.url);
     if (run !== loads || !root.isConnected) return;
-    arrived = { value, arrays };
+    arrived = { facts: { ...value.facts, sentence: JSON.parse(value.facts.sentence) }, arrays };
     join();
   }
 

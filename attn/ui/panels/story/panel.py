@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -121,7 +122,8 @@ class Story(gr.HTML):
             return None
         packed = pack_arrays(value.arrays)
         file = cached_file(packed, "story.safetensors.gz", self.GRADIO_CACHE, "application/gzip")
-        return StoryData(arrays=file, facts=value.facts)
+        # As text: Gradio copies the values of its components, number by number, whenever anything happens.
+        return StoryData(arrays=file, facts={**value.facts, "sentence": json.dumps(value.facts["sentence"])})
 
     def preprocess(self, payload: StoryData | None) -> None:
         """Nothing: the story only shows."""
