@@ -16,6 +16,7 @@ from gradio.media import get_image
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from attn.texts import text
 from tests.conftest import ROOT, app_process, client_of, free_port, running_app
 from tests.test_fuzz_api import GOOD, call, file_data
 
@@ -156,7 +157,7 @@ def test_a_page_outlives_its_server(chromium: Any) -> None:
         page.locator(".toast-body").first.wait_for()  # Gradio says that its server is away, until it is there again
         page.keyboard.press("Escape")  # the settings lie over the window
         page.locator(".ap-settings").click()  # what Gradio says covers neither the button nor what it opens
-        page.get_by_label("Trained", exact=True).first.check()
+        page.get_by_label(text("en", "page.weights.trained"), exact=True).first.check()
         page.keyboard.press("Escape")
         canvas.hover(position={"x": 150, "y": 90})
         page.wait_for_function(f"() => document.querySelector('.attn-explorer').dataset.col !== '{cell}'")
