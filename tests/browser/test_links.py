@@ -11,9 +11,9 @@ pytestmark = pytest.mark.browser
 SIZE = {"width": 1100, "height": 800}
 STATES = 20
 STEPS = ("where", "pixel", "gates", "affine", "shuffle", "sentence", "end")
-# Map and lane are there, of the same controls, and those are what the address says.
+# Map and lane are there, all queries with them, of the same controls, and those are what the address says.
 SETTLED = """() => {
-  const map = document.querySelector('.attn-explorer[data-state=ready]');
+  const map = document.querySelector('.attn-explorer[data-state=ready][data-whole]');
   const lane = document.querySelector('.attn-channel-lane[data-state=ready]');
   return Boolean(map && lane && map.dataset.key === lane.dataset.key);
 }"""
