@@ -269,9 +269,10 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             events.on_request(command, len(state), quick=True),
             state,
             [*state, banner],
-            trigger_mode="multiple",  # what waits would be asked again with what the first one said
+            trigger_mode="multiple",  # the page's script sends one at a time
             **quick,
         )
+        asked.then(None, None, None, js="() => document.dispatchEvent(new CustomEvent('attn:answered'))", **quick)
         inspect_after(partial(asked.success, trigger_mode="always_last"), **line)
         lab.shuffle(events.on_request(_shuffle, 1), state, [lab, banner], **private)
         exported = gr.DownloadButton(visible="hidden", elem_id="attn-download")

@@ -8,6 +8,8 @@ import { closeNotices } from './notices.js';
 import { SAID_MS, again, hasBrought, hideSources, identity, isStale, takePhotographs } from './photograph.js';
 import { foldSections } from './sections.js';
 
+const ANSWERED_MS = 30000; // should nothing be heard of what was asked
+
 export async function mount(element, host) {
   await loadTexts('page', 'window');
   const root = element.querySelector('.attn-page');
@@ -24,6 +26,8 @@ export async function mount(element, host) {
   let drawn = false; // there is one in it
   let place = null;
   let saying = 0;
+  let commanding = 0; // a timer, while what was asked of the server is not answered
+  let next = null; // what is asked for then: {control: value}
   let stale = true; // the bench shows other controls than these, or nothing yet
 
   // What the address holds of the controls.
@@ -130,6 +134,25 @@ export async function mount(element, host) {
 
   // --- photographs
 
+  // The server is asked for one thing after the other: of two on their way, the older may be answered last, and the
+  // younger was asked without knowing its answer.
+  function command(wanted) {
+    next = { ...next, ...wanted };
+    if (!commanding) send();
+  }
+
+  function send() {
+    commanding = setTimeout(answered, ANSWERED_MS);
+    host.trigger('command', next);
+    next = null;
+  }
+
+  function answered() {
+    clearTimeout(commanding);
+    commanding = 0;
+    if (next) send();
+  }
+
   // Whoever chooses something else waits for no earlier step.
   const choose = () => {
     if (Object.keys(asking).length) remember(controls());
@@ -139,7 +162,7 @@ export async function mount(element, host) {
   document.querySelector('#attn-settings')?.addEventListener('click', choose);
   examples.forEach((button) => button.addEventListener('click', () => {
     choose();
-    host.trigger('command', { example: button.dataset.example });
+    command({ example: button.dataset.example });
   }));
 
   own.addEventListener('click', () => {
@@ -170,7 +193,7 @@ export async function mount(element, host) {
     if (!Object.keys(changes).length) return;
     asking = { ...asking, ...changes };
     wait(true);
-    host.trigger('command', asking);
+    command(asking);
   }
 
   window.attn.page = {
@@ -180,13 +203,14 @@ export async function mount(element, host) {
       if (place) emit('attn:go', { place });
       if (Object.keys(others).length) {
         choose();
-        host.trigger('command', others);
+        command(others);
       }
       if (mechanism) emit('attn:mechanism', { source: 'page', name: mechanism });
       if (query) emit('attn:query', { source: 'page', row: query[0], col: query[1] });
     },
   };
 
+  on(root, 'attn:answered', answered);
   on(root, 'attn:state', ({ state }) => remember({ view: state }));
   on(root, 'attn:place', (now) => {
     place = now.place;
