@@ -7,8 +7,8 @@
   requests: of a first visit until the first map is drawn, until everything on the first screen is, and until all has
   come that follows a pointer; and of a second visit by the same browser. Once more by kind.
 - pointing at the map: milliseconds from the pointer event to the end of the frame that shows the new map, median and
-  95th percentile, on the opening grid and on 64 × 64; the longest task of the main thread meanwhile; the browser's
-  memory.
+  95th percentile, and from frame to frame while it moves with every frame, on the opening grid and on 64 × 64; the
+  longest task of the main thread meanwhile; the browser's memory.
 - 64 × 64: seconds from the setting's change, on a photograph that the page has at 40 × 40, to the new map, to the first
   other map that pointing shows there, and until all queries' logits have come. Another photograph each round.
 - start-up: from starting `python app.py` until it listens, over what `python -c "import torch, torchvision, gradio"`
@@ -75,9 +75,19 @@ POINT = """async ([rows, cols, moves]) => {
     times.push(performance.now() - start);
     await frame();
   }
+  const gaps = [];
+  let last = 0;
+  for (let i = 0; i < moves; i++) { // the pointer moves with every frame
+    const row = (7 * i + 3) % rows, col = (11 * i + 5) % cols;
+    const at = { clientX: box.x + (col + 0.5) / cols * box.width, clientY: box.y + (row + 0.5) / rows * box.height };
+    canvas.dispatchEvent(new PointerEvent('pointermove', { ...at, bubbles: true, pointerType: 'mouse' }));
+    const now = await new Promise((done) => requestAnimationFrame(done));
+    if (last) gaps.push(now - last);
+    last = now;
+  }
   await new Promise((done) => setTimeout(done, 100));
   tasks.disconnect();
-  return { times, longest };
+  return { times, gaps, longest };
 }"""
 # Leaves the field in focus and resolves with the seconds until the new map, another by pointing, and all queries.
 GROW = """async ([rows, cols]) => {
@@ -176,8 +186,8 @@ def print_bytes(browser: Any, url: str) -> None:
 
 def print_pointing(browser: Any, url: str, moves: int) -> None:
     """Milliseconds of pointing, the longest task and the memory, on the opening grid and on 64 × 64."""
-    print("\n| grid | when | pointing, median / p95 ms | longest task ms | memory MB |")
-    print("| --- | --- | --- | --- | --- |")
+    print("\n| grid | when | pointing, median / p95 ms | frame to frame | longest task ms | memory MB |")
+    print("| --- | --- | --- | --- | --- | --- |")
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable")
@@ -238,10 +248,12 @@ def _pointed(page: Any, session: Any, moves: int, when: str) -> str:
     rows, cols = (int(page.get_attribute("#explorer [data-rows]", f"data-{side}")) for side in ("rows", "cols"))
     measured = page.evaluate(POINT, [rows, cols, moves])
     metrics = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
-    times = measured["times"]
-    pointing = f"{statistics.median(times):.0f} / {statistics.quantiles(times, n=20)[-1]:.0f}"
+    pointing, frames = (
+        f"{statistics.median(times):.1f} / {statistics.quantiles(times, n=20)[-1]:.1f}"
+        for times in (measured["times"], measured["gaps"])
+    )
     memory = metrics["JSHeapUsedSize"] / 2**20
-    return f"| {rows} × {cols} | {when} | {pointing} | {measured['longest']:.0f} | {memory:.0f} |"
+    return f"| {rows} × {cols} | {when} | {pointing} | {frames} | {measured['longest']:.0f} | {memory:.0f} |"
 
 
 def print_start(rounds: int) -> None:
