@@ -1,7 +1,7 @@
 // The explorer: a photograph with the attention of the position under the pointer over it. Everything is answered from
 // data already here: pointing sends no request.
 import { asked, onAsked } from '../../web/address.js';
-import { clampCell, sameCell, sameSpot } from '../../web/cell.js';
+import { sameCell, sameSpot } from '../../web/cell.js';
 import { scaleOf } from '../../web/colourise.js';
 import { tellMap } from '../../web/current.js';
 import { litPhotograph } from '../../web/light.js';
@@ -20,6 +20,7 @@ import { listen } from './gestures.js';
 import { showOther } from './other.js';
 import { difference, mapOf } from './maps.js';
 import { isSmooth, paintMap, paintMarkers } from './paint.js';
+import { viewOf, viewOn, wholeView } from './opening.js';
 import { makePass } from './pass.js';
 import { makePins } from './pins.js';
 import { shownMap } from './shown_map.js';
@@ -205,17 +206,9 @@ export async function mount(element, host) {
     return structuredClone({ ...state.view, compare: state.comparing ? state.view.compare : [] });
   }
 
-  // A view or its text as in share links; cells outside the grid move to its edge.
-  function viewOn(sides, wanted) {
-    const view = typeof wanted === 'string' ? decodeView(wanted) : { ...decodeView(''), ...structuredClone(wanted) };
-    view.cell = clampCell(view.cell ?? view.pins.at(-1) ?? sides.map((side) => side >> 1), sides);
-    view.pins = view.pins.map((pin) => clampCell(pin, sides));
-    return view;
-  }
-
   function setState(wanted) {
     if (!state.data) {
-      state.view = typeof wanted === 'string' ? decodeView(wanted) : { ...decodeView(''), ...structuredClone(wanted) };
+      state.view = wholeView(wanted);
       return;
     }
     const sides = grid();
@@ -227,18 +220,7 @@ export async function mount(element, host) {
     refresh();
   }
 
-  // What a new map opens with. It keeps how the one before is looked at; of the same photograph also where, whatever
-  // the grid. Another one is asked from where its first row is.
-  function openingView(value) {
-    const { view, data: before } = state;
-    if (wanted !== null) return wanted;
-    if (value.view && value.view !== before?.view) return value.view;
-    const start = value.row?.cell ?? null;
-    if (!before) return { ...view, cell: view.cell ?? start };
-    if (before.path !== value.image.path) return { ...view, cell: start, pins: [], compare: [] };
-    const carry = ([row, col]) => sameSpot({ row, col, rows: before.rows, cols: before.cols }, value.grid);
-    return { ...view, cell: carry(view.cell), pins: view.pins.map(carry) };
-  }
+  const openingView = (value) => wanted ?? viewOf(value, state);
 
   // Whether the row that came with the value is all that its first map needs.
   function rowSuffices(value) {

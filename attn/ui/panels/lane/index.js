@@ -4,7 +4,6 @@ import { fetchArrays } from '../../web/arrays.js';
 import { cellUnder, drawCell, sameSpot } from '../../web/cell.js';
 import { isBehind } from '../../web/current.js';
 import { fetchImage } from '../../web/fetch.js';
-import { makeFigure } from '../../web/figure.js';
 import { lightOf, lightRamp, litPhotograph, paintLight, smoothGrid } from '../../web/light.js';
 import { readable } from '../../web/numbers.js';
 import { decodeRow } from '../../web/rows.js';
@@ -12,6 +11,7 @@ import { emit, latest, newSource, on, onSpoken } from '../../web/services.js';
 import { fillTexts, language, loadTexts, t } from '../../web/texts.js';
 import { onLooks } from '../../web/theme.js';
 import { asked, onAsked, remember } from '../../web/address.js';
+import { heightsOf, makeStrip } from './strip.js';
 import { nameOf, sentenceOf, ticksOf, weighed } from './weights.js';
 import { drawMarks, drawWall, layOut, spaced } from './wall.js';
 
@@ -134,36 +134,14 @@ export async function mount(element, host) {
     if (cell) Object.assign(root.dataset, { row: cell[0], col: cell[1] });
   }
 
-  const strip = makeFigure(find('.attn-pane-strip canvas'), {
-    name: () => t('window.strip.channels', { name: nameOf(chosen) }),
-    draw(context, { width, height }, colours) {
-      if (!now || waiting()) return;
-      const bar = width / now.sorted.length;
-      const top = 4;
-      now.sorted.forEach((one, i) => {
-        const share = Math.max(0, Math.min(1, now.weights[one] / now.high));
-        context.fillStyle = one === pointed || (large && one === channel) ? colours.text : colours.accent;
-        context.fillRect(i * bar, height - share * (height - top), Math.max(1, bar - (bar > 3 ? 1 : 0)), share * (height - top));
-      });
-      if (now.even) {
-        const y = height - (now.even / now.high) * (height - top);
-        context.strokeStyle = colours.text;
-        context.setLineDash([4, 4]);
-        context.strokeRect(0, y, width, 0);
-      }
-    },
-    items: () => now?.sorted.length ?? 0,
-    hit: (x, y, { width }) => (now && !waiting() ? Math.max(0, Math.min(now.sorted.length - 1, Math.floor((x / width) * now.sorted.length))) : null),
-    place: (i, { width, height }) => [(i * width) / now.sorted.length, 0, Math.max(2, width / now.sorted.length), height],
-    describe: (i) => now.describe(now.sorted[i]),
-    point: (i) => { if (!now.positions) pointAt(now.sorted[i]); },
-    pick: (i) => { if (!now.positions) choose(now.sorted[i]); },
-    data: () => [
-      { key: now.positions ? 'position' : 'channel', values: now.sorted },
-      { key: 'weight', values: now.sorted.map((one) => now.weights[one]) },
-    ],
+  const strip = makeStrip(find('.attn-pane-strip canvas'), {
+    now: () => now,
+    waiting,
+    name: () => nameOf(chosen),
+    marked: (one) => one === pointed || (large && one === channel),
+    pointAt,
+    choose,
   });
-  find('.attn-pane-strip').append(...strip.nodes);
 
   function write() {
     const error = root.dataset.state === 'error';
@@ -193,18 +171,20 @@ export async function mount(element, host) {
     }));
     canvas.setAttribute('aria-label', t('window.wall', { name: nameOf(chosen) }));
     find('.lane-all').hidden = !large;
-    find('.lane-weights').textContent = t(`window.weights.${chosen.kind}`, { n: readable(now.count), channel: now.row ?? '' });
+    find('.lane-weights').textContent = weightsSaid();
     find('.attn-pane-even').textContent = now.even ? t('explorer.even') : '';
     Object.assign(root.dataset, { mechanism: chosen.name, kind: chosen.kind, weights: now.total, channel: channel ?? '', large });
     say();
   }
 
+  const weightsSaid = () => t(`window.weights.${chosen.kind}`, { n: readable(now.count), channel: now.row ?? '' });
+
   // For the half beside, which shows them where this one is out of sight.
   function tellWeighed() {
     emit('attn:weighed', waiting() || !now ? null : {
       name: nameOf(chosen),
-      weights: t(`window.weights.${chosen.kind}`, { n: readable(now.count), channel: now.row ?? '' }),
-      heights: now.sorted.map((one) => Math.max(0, Math.min(1, now.weights[one] / now.high))),
+      weights: weightsSaid(),
+      heights: heightsOf(now),
     });
   }
 
