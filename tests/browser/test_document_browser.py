@@ -49,6 +49,19 @@ def hover(page: Any, row: int, column: int, grid: tuple[int, int]) -> None:
     page.wait_for_selector(f'.attn-explorer[data-row="{row}"][data-col="{column}"]')
 
 
+def pointing_in_the_first_moves_only_it(page: Any) -> None:
+    """Of a page's two windows. By its element: a frame has no address yet where its process has not reported."""
+    frames = page.locator("iframe")
+    assert frames.count() == 2
+    first, second = (frames.nth(i).content_frame for i in range(2))
+    for each in (first, second):
+        each.locator(READY).wait_for()
+    before = second.locator(".attn-explorer").get_attribute("data-row")
+    first.locator(".ax-stage canvas").hover(position={"x": 5, "y": 5})
+    first.locator('.attn-explorer[data-row="0"]').wait_for()
+    assert second.locator(".attn-explorer").get_attribute("data-row") == before != "0"
+
+
 def numbers(page: Any) -> list[float]:
     """The column "this query" of the table, as numbers; nan for "–"."""
     texts = page.locator(".ax-numbers tbody td:nth-child(2)").all_inner_texts()
@@ -127,13 +140,7 @@ def test_two_in_one_page_do_not_disturb_each_other(
     both = "".join(frame(document(one, language="en")) for one in (inspection, other))
     (tmp_path / "course.html").write_text(f"<!DOCTYPE html><p>A course.</p>{both}", "utf-8")
     page = open_page(f"file://{tmp_path / 'course.html'}", offline=True)
-    frames = page.frames[1:]
-    for each in frames:
-        each.wait_for_selector(READY)
-    moved = [each.locator(".attn-explorer").get_attribute("data-row") for each in frames]
-    frames[0].locator(".ax-stage canvas").hover(position={"x": 5, "y": 5})
-    frames[0].wait_for_selector('.attn-explorer[data-row="0"]')
-    assert frames[1].locator(".attn-explorer").get_attribute("data-row") == moved[1]
+    pointing_in_the_first_moves_only_it(page)
     assert page.locator("html").get_attribute("class") is None
     assert page.evaluate("() => window.attn") is None
 
@@ -150,14 +157,7 @@ def test_a_notebook_shows_windows_that_do_not_disturb_each_other(open_page: Call
     exported, _ = nbconvert.HTMLExporter().from_notebook_node(notebook)
     (tmp_path / "notebook.html").write_text(exported, "utf-8")
     page = open_page(f"file://{tmp_path / 'notebook.html'}", offline=True)
-    windows = [each for each in page.frames[1:] if each.url == "about:srcdoc"]
-    assert len(windows) == 2
-    for each in windows:
-        each.wait_for_selector(READY)
-    before = windows[1].locator(".attn-explorer").get_attribute("data-row")
-    windows[0].locator(".ax-stage canvas").hover(position={"x": 5, "y": 5})
-    windows[0].wait_for_selector('.attn-explorer[data-row="0"]')
-    assert windows[1].locator(".attn-explorer").get_attribute("data-row") == before != "0"
+    pointing_in_the_first_moves_only_it(page)
 
 
 def test_it_is_accessible(page: Any) -> None:
