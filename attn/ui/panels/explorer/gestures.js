@@ -19,15 +19,15 @@ export function listen(ax, state, pins) {
     canvas.classList.toggle('held', on);
   }
 
-  // On a busy page the timer may go off before a finger that moved in time is heard of.
-  function movedInTime(event) {
+  // On a busy page the timer may go off before a finger that moved, or was lifted, in time is heard of.
+  function inTime(event) {
     if (press?.touch && !press.heard && event.timeStamp - press.since < HOLD_MS) hold(false);
     if (press) press.heard = true;
   }
 
   // What the browser has not begun to scroll is not scrolled once the finger is held.
   canvas.addEventListener('touchmove', (event) => {
-    movedInTime(event);
+    inTime(event);
     if (canvas.classList.contains('held') && event.cancelable) event.preventDefault();
   }, { passive: false });
   canvas.addEventListener('contextmenu', (event) => {
@@ -54,7 +54,7 @@ export function listen(ax, state, pins) {
     const { data, view } = state;
     if (!data || !view.cell) return;
     const cell = cellUnder(event, canvas, grid());
-    movedInTime(event);
+    inTime(event);
     if (press && !sameCell(cell, press.cell)) press.moved = true;
     if (press?.touch && !canvas.classList.contains('held')) {
       const [across, down] = [event.clientX - press.x, event.clientY - press.y].map(Math.abs);
@@ -68,7 +68,8 @@ export function listen(ax, state, pins) {
     ax.moveTo(cell);
   });
 
-  canvas.addEventListener('pointerup', () => {
+  canvas.addEventListener('pointerup', (event) => {
+    inTime(event);
     const held = canvas.classList.contains('held');
     hold(false);
     if (press?.touch && !held) ax.moveTo(press.cell); // a tap asks; a long press pins, as a click does
