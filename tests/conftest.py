@@ -141,7 +141,10 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-STREAMS = ("/queue/data", "/heartbeat/")  # open as long as the page is
+# What the bar over the window does it does from then on: its buttons are there before.
+BAR = "() => Boolean(window.attn?.page)"
+HEARTBEAT = "/heartbeat/"  # open as long as the page is; the queue's stream only until what was asked is answered
+IDLE = "() => new Promise((done) => requestIdleCallback(() => done()))"
 
 
 def count_requests(page: Any) -> None:
@@ -150,7 +153,7 @@ def count_requests(page: Any) -> None:
 
     def begin(request: Any) -> None:
         page.begun += 1
-        if not any(stream in request.url for stream in STREAMS):
+        if HEARTBEAT not in request.url:
             page.on_their_way.add(request)
 
     page.on("request", begin)
@@ -159,8 +162,10 @@ def count_requests(page: Any) -> None:
 
 
 def quiet(page: Any) -> None:
-    """Waits until no request is on its way and none has begun for a second ("networkidle" waits for streams, too)."""
+    """Waits until nothing is on its way or waited for in the server's queue, the page itself has nothing left to do,
+    and no request has begun for a second ("networkidle" waits for the heartbeat, too)."""
     before, give_up = -1, time.monotonic() + 120
     while (before != page.begun or page.on_their_way) and time.monotonic() < give_up:
         before = page.begun
         page.wait_for_timeout(1000)
+        page.evaluate(IDLE)
