@@ -82,7 +82,7 @@ def test_each_visitor_gets_the_answer_to_its_own_picture(app_url: str, tmp_path:
 
 
 def test_the_page_answers_while_inspections_run(app_url: str, tmp_path: Path) -> None:
-    """Eight inspections; meanwhile what a new visitor's browser asks for first arrives within a second."""
+    """Eight inspections; meanwhile what a new visitor's browser asks for first does not wait for one of them."""
     drawn(100).resize((1024, 1024)).save(tmp_path / "large.png")
     client = client_of(app_url)
     jobs = [
@@ -96,16 +96,17 @@ def test_the_page_answers_while_inspections_run(app_url: str, tmp_path: Path) ->
         )
         for seed in range(8)
     ]
-    waits = []
+    waits, begun = [], time.perf_counter()
     while not all(job.done() for job in jobs):
         for path in ("/config", "/theme.css"):
             start = time.perf_counter()
             assert status_of(app_url + path) == 200
             waits.append(time.perf_counter() - start)
         time.sleep(0.1)
+    took = time.perf_counter() - begun
     assert [job.result()[0]["grid"] for job in jobs] == [[20, 20]] * 8
     assert len(waits) >= 6
-    assert np.median(waits) < 1
+    assert np.median(waits) < took / len(jobs) / 2  # half of what each took, however slow the machine
 
 
 def test_a_visitor_over_the_limit_is_told_so(start_app: Callable[..., str], tmp_path: Path) -> None:

@@ -28,11 +28,15 @@ def test_only_so_many_run_at_once_and_only_so_many_wait() -> None:
     running: list[int] = []
     most: list[int] = []
     lock = threading.Lock()
+    together = threading.Event()  # the first go on when as many as may run are here
 
     def work() -> None:
         with lock:
             running.append(1)
             most.append(len(running))
+            if len(running) == RUNNING:
+                together.set()
+        assert together.wait(60)
         time.sleep(0.02)
         with lock:
             running.pop()
