@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import count_requests
+from tests.conftest import PATIENCE_S, count_requests
 
 HERE = Path(__file__).parent
 HAND = "document.addEventListener('attn:map', () => dispatchEvent(new Event('pointermove')))"
@@ -30,7 +30,7 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
 
     def open_one(url: str, *, hand: bool = True, **context: Any) -> Any:
         contexts.append(chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **context}))
-        contexts[-1].set_default_timeout(90_000)  # a busy machine is slow, not wrong
+        contexts[-1].set_default_timeout(1000 * PATIENCE_S)
         page = contexts[-1].new_page()
         count_requests(page)
         if hand:

@@ -62,7 +62,7 @@ def test_as_an_element_it_leaves_the_page_around_alone(host_url: str, open_page:
     page = open_page(address)
     page.wait_for_selector(READY)
     page.wait_for_selector(".attn-channel-lane[data-state=ready]")
-    assert page.locator(".gradio-container").get_attribute("data-place") == "see"  # the address is not for it
+    page.wait_for_selector(".gradio-container[data-place=see]")  # the address is not for it
     page.evaluate("document.documentElement.lang = 'fr'")  # Gradio's own script has set it while it loaded
     canvas = page.locator("#explorer .ax-stage canvas")
     canvas.scroll_into_view_if_needed()
@@ -88,6 +88,6 @@ def test_in_a_frame_it_is_the_window_and_the_page_around_stays(host_url: str, op
     frame.locator(f"{READY}[data-pins='1']").wait_for()
     page.evaluate("() => new Promise((done) => setTimeout(done, 400))")
     assert page.url == f"{host_url}/frame.html"
-    assert page.frames[1].url.endswith("/?embed=window")
+    assert frame.locator("html").evaluate("() => location.href").endswith("/?embed=window")
     assert page.evaluate("document.documentElement.lang") == "fr"
     assert not frame.locator(".attn-page-head").is_visible()

@@ -17,7 +17,7 @@ from attn.measures.attention import query_metrics
 from attn.mechanisms import MECHANISMS
 from attn.texts import latex, text
 from attn.ui.modules import base_expression
-from tests.conftest import quiet
+from tests.conftest import BAR, PATIENCE_S, quiet
 
 pytestmark = pytest.mark.browser
 
@@ -32,8 +32,9 @@ def page(app_url: str, open_page: Callable[..., Any]) -> Any:
 
 
 def ready(page: Any) -> Any:
-    page.wait_for_selector(f"{READY}[data-whole]", timeout=60_000)
-    page.wait_for_selector(".attn-channel-lane[data-state=ready]", timeout=60_000)
+    page.wait_for_selector(f"{READY}[data-whole]")
+    page.wait_for_selector(".attn-channel-lane[data-state=ready]")
+    page.wait_for_function(BAR)
     return page
 
 
@@ -65,8 +66,8 @@ def choose_weights(page: Any, source: str, language: str = "en") -> None:
 
 
 def wait_for_weights(page: Any, source: str) -> None:
-    page.wait_for_selector(f".ax-badge[data-source={source}]", timeout=60_000)
-    page.wait_for_selector(f"{READY}[data-whole]", timeout=60_000)
+    page.wait_for_selector(f".ax-badge[data-source={source}]")
+    page.wait_for_selector(f"{READY}[data-whole]")
 
 
 def test_pointing_shows_pythons_numbers_without_a_request(page: Any) -> None:
@@ -138,7 +139,7 @@ def test_a_broken_file_is_a_sentence_and_nothing_is_lost(page: Any) -> None:
     before = number(page, "perplexity")
     broken = {"name": "holiday.jpg", "mimeType": "image/jpeg", "buffer": b"\xff\xd8\xff\xe0 not really a photograph"}
     page.locator("input[type=file]").first.set_input_files(broken)
-    page.locator(NOTICE, has_text="picture").first.wait_for(timeout=60_000)
+    page.locator(NOTICE, has_text="picture").first.wait_for()
     assert "Traceback" not in page.locator(NOTICE).first.inner_text()
     assert page.locator(".toast-body").count() == 0
     assert page.locator(READY).count() == 1
@@ -149,12 +150,12 @@ def test_a_broken_file_is_a_sentence_and_nothing_is_lost(page: Any) -> None:
 
 def test_what_is_not_chosen_yet_is_a_notice_and_no_error(page: Any) -> None:
     choose_weights(page, "file")
-    page.locator(NOTICE, has_text="choose a .safetensors file").first.wait_for(timeout=60_000)
+    page.locator(NOTICE, has_text="choose a .safetensors file").first.wait_for()
     page.locator("#attn-file-note", has_text="still shows “Tuned with the network”").wait_for()
     page.get_by_label(text("en", "page.weights.trained"), exact=True).check()
-    page.locator(NOTICE, has_text="choose a .safetensors file").first.wait_for(state="hidden", timeout=60_000)
+    page.locator(NOTICE, has_text="choose a .safetensors file").first.wait_for(state="hidden")
     page.locator("button[aria-label='Remove Image']").first.click()
-    page.locator(NOTICE, has_text="No photograph is chosen").first.wait_for(timeout=60_000)
+    page.locator(NOTICE, has_text="No photograph is chosen").first.wait_for()
     assert page.locator(READY).count() == 1
     assert page.locator(".toast-body").count() == 0
 
@@ -168,7 +169,7 @@ def test_no_photograph_is_lost_behind_one_that_cannot_be_read(page: Any) -> None
         page.locator("input[type=file]").first.set_input_files(broken)
         page.locator("input[type=file]").first.set_input_files(good)
         rows = size[1] // 8
-        page.wait_for_selector(f"{READY}[data-rows='{rows}'][data-cols='{60 - rows}']", timeout=60_000)
+        page.wait_for_selector(f"{READY}[data-rows='{rows}'][data-cols='{60 - rows}']")
 
 
 def test_a_picture_that_browsers_do_not_show_is_shown_as_the_server_read_it(page: Any) -> None:
@@ -177,7 +178,7 @@ def test_a_picture_that_browsers_do_not_show_is_shown_as_the_server_read_it(page
     page.locator("input[type=file]").first.set_input_files(
         {"name": "scan.tif", "mimeType": "image/tiff", "buffer": picture.getvalue()}
     )
-    page.wait_for_selector(f"{READY}[data-rows='20'][data-cols='40']", timeout=60_000)
+    page.wait_for_selector(f"{READY}[data-rows='20'][data-cols='40']")
     page.wait_for_function("() => document.querySelector('#photograph img')?.naturalWidth === 320")
 
 
@@ -194,7 +195,7 @@ def test_a_photograph_dropped_anywhere_is_taken(page: Any) -> None:
         }"""
     )
     assert handled
-    page.wait_for_selector(f"{READY}[data-rows='20'][data-cols='40']", timeout=60_000)
+    page.wait_for_selector(f"{READY}[data-rows='20'][data-cols='40']")
 
 
 def test_what_is_chosen_shows_under_forced_colours(app_url: str, open_page: Callable[..., Any]) -> None:
@@ -207,11 +208,13 @@ def test_what_is_chosen_shows_under_forced_colours(app_url: str, open_page: Call
 def test_on_plain_http_only_sources_that_work_are_offered(app_url: str, chromium: Any) -> None:
     port = app_url.rsplit(":", 1)[1]
     context = chromium.new_context()
+    context.set_default_timeout(1000 * PATIENCE_S)
     page = context.new_page()
     # Not a secure context: the address is no loopback's name, though it is one.
     page.add_init_script("Object.defineProperty(window, 'isSecureContext', { value: false })")
     page.goto(f"http://127.0.0.1:{port}")
-    page.wait_for_selector(READY, timeout=60_000)
+    page.wait_for_selector(READY)
+    page.wait_for_function(BAR)
     for source in ("Paste from clipboard", "Capture from camera"):
         button = page.locator(f"#photograph button[aria-label='{source}']").first
         assert button.evaluate("(button) => getComputedStyle(button).display") == "none"
@@ -226,7 +229,7 @@ def test_your_own_photograph(page: Any) -> None:
     image.save(picture, "JPEG", exif=exif)
     upload = {"name": "cheetah.jpg", "mimeType": "image/jpeg", "buffer": picture.getvalue()}
     page.locator("input[type=file]").first.set_input_files(upload)
-    page.wait_for_selector(f"{READY}[data-rows='40'][data-cols='27']", timeout=60_000)
+    page.wait_for_selector(f"{READY}[data-rows='40'][data-cols='27']")
     settle(page)
     page.wait_for_function("() => !new URLSearchParams(location.search).has('example')")
     page.get_by_role("button", name=text("en", "page.share")).click()
@@ -235,7 +238,7 @@ def test_your_own_photograph(page: Any) -> None:
 
 def test_an_example_is_one_click(page: Any) -> None:
     page.locator("[data-example=cheetah]").click()
-    page.wait_for_selector(f"{READY}[data-rows='27'][data-cols='40']", timeout=60_000)
+    page.wait_for_selector(f"{READY}[data-rows='27'][data-cols='40']")
     page.wait_for_function("() => new URLSearchParams(location.search).get('example') === 'cheetah'")
 
 
@@ -258,15 +261,15 @@ def test_what_opens_later_begins_at_the_same_query(app_url: str, open_page: Call
     page.wait_for_selector(".attn-channel-lane[data-row='3'][data-col='4']")
     hover(page, 12, 7)
     page.evaluate("attn.page.set({ place: 'bench' })")
-    page.wait_for_selector(".attn-channels[data-row='12'][data-col='7']", timeout=60_000)
+    page.wait_for_selector(".attn-channels[data-row='12'][data-col='7']")
     page.locator(".attn-lab").scroll_into_view_if_needed()  # what is far below is fetched when one comes near
-    page.wait_for_selector(".attn-lab[data-state=ready][data-row='12'][data-col='7']", timeout=60_000)
+    page.wait_for_selector(".attn-lab[data-state=ready][data-row='12'][data-col='7']")
 
 
 def test_a_link_with_nonsense_is_a_sentence(app_url: str, open_page: Callable[..., Any]) -> None:
     page = open_page(f"{app_url}?stem=%3Cb%3Ex&seed=NaN&view=%24%7Balert(1)%7D")
     notice = page.locator(".attn-banner").first
-    notice.wait_for(timeout=60_000)
+    notice.wait_for()
     assert "Network must be one of" in notice.inner_text()
     ready(page)
 
@@ -299,7 +302,7 @@ def test_nothing_sticks_out(app_url: str, open_page: Callable[..., Any], width: 
 )
 def test_exports_arrive(page: Any, tmp_path: Path, kind: str, start: bytes) -> None:
     hover(page, 5, 5)
-    with page.expect_download(timeout=60_000) as download:
+    with page.expect_download() as download:
         page.locator(".ax-view").click()
         page.locator(f"[data-export={kind}]").click()
     target = tmp_path / "export"
@@ -318,7 +321,7 @@ def test_values_are_never_templates(page: Any) -> None:
         choose_weights(page, "file")
     assert page.locator(".toast-body, [data-testid=toast-body]").count() == 0  # choosing is no error
     chooser.value.set_files(broken)
-    page.locator(NOTICE, has_text="safetensors").first.wait_for(timeout=60_000)
+    page.locator(NOTICE, has_text="safetensors").first.wait_for()
     assert page.evaluate("window.hacked") is None
 
 

@@ -10,7 +10,7 @@ from gradio.media import get_image
 from PIL import Image
 
 from attn.texts import text
-from tests.conftest import quiet
+from tests.conftest import BAR, quiet
 
 pytestmark = pytest.mark.browser
 
@@ -57,8 +57,9 @@ PIXELS = """(selector) => {
 
 
 def ready(page: Any) -> Any:
-    page.wait_for_selector(f"{MAP}[data-whole]", timeout=60_000)
-    page.wait_for_selector(LANE, timeout=60_000)
+    page.wait_for_selector(f"{MAP}[data-whole]")
+    page.wait_for_selector(LANE)
+    page.wait_for_function(BAR)
     return page
 
 
@@ -120,6 +121,7 @@ def test_the_wall_stands_still_and_keeps_no_trace_of_the_pointer(page: Any) -> N
 
 
 def test_the_lane_says_nothing_while_the_map_beside_is_another(page: Any) -> None:
+    page.wait_for_selector("#lane .lane-stage canvas[data-mode=wall]")  # the sentence says how many channels it shows
     lane, sentence = page.locator(LANE), page.locator(".lane-sentence")
     key = page.locator(MAP).get_attribute("data-key")
     assert lane.get_attribute("data-key") == key
@@ -251,11 +253,11 @@ def test_another_photograph_takes_the_last_ones_parts_out_of_the_address(page: A
     hover(page, 3, 4)
     page.wait_for_function("() => new URLSearchParams(location.search).get('view') === 'q3.4'")
     page.locator("[data-example=tower]").click()
-    page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='25']", timeout=60_000)
+    page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='25']")
     page.wait_for_function("() => new URLSearchParams(location.search).get('example') === 'tower'")
     assert not {"channel", "view"} & set(parse_qs(urlsplit(page.url).query))
     page.go_back()
-    page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='40'][data-row='3'][data-col='4']", timeout=60_000)
+    page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='40'][data-row='3'][data-col='4']")
 
 
 def test_quick_steps_back_leave_the_way_forward(page: Any) -> None:
@@ -263,37 +265,41 @@ def test_quick_steps_back_leave_the_way_forward(page: Any) -> None:
     sides = {"cheetah": (27, 40), "tower": (40, 25)}
     for example, (rows, cols) in sides.items():
         page.locator(f"[data-example={example}]").click()
-        page.wait_for_selector(f"{MAP}[data-rows='{rows}'][data-cols='{cols}']", timeout=60_000)
+        page.wait_for_selector(f"{MAP}[data-rows='{rows}'][data-cols='{cols}']")
         page.wait_for_function("(name) => location.search.includes(`example=${name}`)", arg=example)
     page.evaluate("async () => { history.back(); await new Promise((done) => setTimeout(done, 50)); history.back(); }")
-    page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='40']", timeout=60_000)
+    page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='40']")
     quiet(page)
     for example, (rows, cols) in sides.items():
         page.go_forward()
-        page.wait_for_selector(f"{MAP}[data-rows='{rows}'][data-cols='{cols}']", timeout=60_000)
+        page.wait_for_selector(f"{MAP}[data-rows='{rows}'][data-cols='{cols}']")
         assert f"example={example}" in page.url
+
+
+FIRST_STEP = '"event_data":{"example":"cheetah"'  # what it asks for
 
 
 def test_of_two_steps_back_the_last_holds_however_late_the_first_is_answered(page: Any) -> None:
     for example, (rows, cols) in {"cheetah": (27, 40), "tower": (40, 25)}.items():
         page.locator(f"[data-example={example}]").click()
-        page.wait_for_selector(f"{MAP}[data-rows='{rows}'][data-cols='{cols}']", timeout=60_000)
+        page.wait_for_selector(f"{MAP}[data-rows='{rows}'][data-cols='{cols}']")
         page.wait_for_function("(name) => location.search.includes(`example=${name}`)", arg=example)
     late: list[Any] = []
 
     def hold(route: Any) -> None:
         """The first answer waits."""
-        if not late and '"event_data":{"example":"cheetah"' in (route.request.post_data or ""):
+        if not late and FIRST_STEP in (route.request.post_data or ""):
             late.append(route)
         else:
             route.continue_()
 
     page.route("**/gradio_api/run/predict*", hold)
-    page.go_back()
+    with page.expect_request(lambda request: FIRST_STEP in (request.post_data or "")):
+        page.go_back()
     page.go_back()
     page.wait_for_timeout(3000)  # in which the second was answered, had it been asked
     late.pop().continue_()
-    page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='40']", timeout=60_000)
+    page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='40']")
     quiet(page)
     assert page.locator(f"{MAP}[data-rows='40'][data-cols='40']").count() == 1
     assert "example=lion" in page.url
@@ -320,7 +326,7 @@ def test_a_pasted_photograph_is_taken(page: Any) -> None:
         }""",
         page.evaluate("() => document.querySelector('[data-example=tower] img').src"),
     )
-    page.wait_for_function("() => !new URLSearchParams(location.search).has('example')", timeout=60_000)
+    page.wait_for_function("() => !new URLSearchParams(location.search).has('example')")
 
 
 def test_only_what_the_network_has_is_offered(page: Any) -> None:
@@ -391,12 +397,12 @@ def test_an_upload_without_a_word(page: Any) -> None:
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name=text("en", "window.photograph")).click()
     chooser.value.set_files(get_image("cheetah.jpg"))
-    page.wait_for_selector(f"{MAP}[data-rows='27'][data-cols='40']", timeout=60_000)
+    page.wait_for_selector(f"{MAP}[data-rows='27'][data-cols='40']")
 
 
 def test_a_step_back_says_that_its_map_is_being_worked_out(page: Any) -> None:
     page.locator("[data-example=cheetah]").click()
-    page.wait_for_selector(f"{MAP}[data-rows='27'][data-cols='40'][data-whole]", timeout=60_000)
+    page.wait_for_selector(f"{MAP}[data-rows='27'][data-cols='40'][data-whole]")
     page.wait_for_function("() => location.search.includes('example=cheetah')")
     quiet(page)
     awaited = page.locator(".ax-awaited")
@@ -413,7 +419,7 @@ def test_a_step_back_says_that_its_map_is_being_worked_out(page: Any) -> None:
     holding = False
     while held:
         held.pop().continue_()
-    page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='40']", timeout=60_000)
+    page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='40']")
     page.wait_for_selector("[data-awaited]", state="detached")
     assert awaited.inner_text() == ""
 
@@ -422,10 +428,11 @@ def test_an_example_is_asked_from_where_it_was_first(page: Any) -> None:
     begun = page.evaluate("attn.latest('attn:query')")
     hover(page, 3, 3)
     page.locator("[data-example=cheetah]").click()
-    page.wait_for_selector(f"{MAP}[data-rows='27'][data-cols='40']", timeout=60_000)
+    page.wait_for_selector(f"{MAP}[data-rows='27'][data-cols='40']")
+    page.wait_for_function("() => attn.latest('attn:query').rows === 27")
     page.mouse.move(2, 2)
     page.locator("[data-example=lion]").click()
-    page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='40']", timeout=60_000)
+    page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='40']")
     page.wait_for_function("() => attn.latest('attn:query').rows === 40")
     now = page.evaluate("attn.latest('attn:query')")
     assert [now[side] for side in ("row", "col")] == [begun[side] for side in ("row", "col")] == [13, 19]
@@ -457,13 +464,13 @@ def test_a_photograph_once_brought_is_one_click_away(page: Any, tmp_path: Any) -
     assert not own.is_visible()
     Image.new("RGB", (320, 160), "teal").save(tmp_path / "teal.png")
     page.set_input_files("#attn-upload ~ input[type=file], .attn-bar input[type=file]", tmp_path / "teal.png")
-    page.wait_for_selector(f"{MAP}[data-rows='20'][data-cols='40'][data-whole]", timeout=60_000)
+    page.wait_for_selector(f"{MAP}[data-rows='20'][data-cols='40'][data-whole]")
     assert own.get_attribute("aria-pressed") == "true"
     page.locator("[data-example=lion]").click()
-    page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='40'][data-whole]", timeout=60_000)
+    page.wait_for_selector(f"{MAP}[data-rows='40'][data-cols='40'][data-whole]")
     assert own.get_attribute("aria-pressed") == "false"
     own.click()
-    page.wait_for_selector(f"{MAP}[data-rows='20'][data-cols='40'][data-whole]", timeout=60_000)
+    page.wait_for_selector(f"{MAP}[data-rows='20'][data-cols='40'][data-whole]")
     assert own.get_attribute("aria-pressed") == "true"
     page.wait_for_function("() => !new URLSearchParams(location.search).has('example')")
 
