@@ -2,6 +2,7 @@
 
 import csv
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from attn.measures.channels import feature_effective_rank
 from attn.ui.panels.channels.panel import ChannelsView
 from tests.browser.channels_page import VIEWS
 from tests.browser.saving import saved_files
+from tests.conftest import PATIENCE_S
 
 pytestmark = pytest.mark.browser
 
@@ -162,7 +164,7 @@ def test_pointing_here_tells_the_others(page: Any) -> None:
     settle(page)
     assert heard(page, "attn:query")[-1]["row"] == 3
     assert page.get_attribute(PANEL, "data-row") == "3"
-    assert "row 3, column 2" in canvas.get_attribute("aria-label")
+    canvas.and_(page.locator("[aria-label*='row 3, column 2']")).wait_for()  # as soon as it is drawn
 
 
 def test_a_grid_of_another_size_is_met_at_the_same_place(page: Any) -> None:
@@ -351,9 +353,12 @@ def test_another_mechanism_in_a_column_asks_nothing_of_the_server(page: Any) -> 
 def test_columns_share_their_scales(page: Any) -> None:
     highest = max(np.linalg.norm(mechanism(n).output - FIRST.features, axis=0).max() for n in ("spatial", "xca"))
     choose(page, "xca")
+    give_up = time.monotonic() + PATIENCE_S
     for side in ("left", "right"):
-        ends = page.locator(f"{column(side)} figure:has(.title:text('Where the output')) .ends span").all_inner_texts()
-        assert numbers(ends[2]) == [near(highest)]
+        end = page.locator(f"{column(side)} figure:has(.title:text('Where the output')) .ends span").nth(2)
+        while numbers(end.inner_text()) != [near(highest)] and time.monotonic() < give_up:
+            settle(page)  # a few pictures are drawn a frame, each with its scale
+        assert numbers(end.inner_text()) == [near(highest)]
 
 
 def test_forest_names_what_is_pointed_at_and_puts_it_into_a_column(page: Any) -> None:

@@ -18,7 +18,7 @@ from attn.images import open_image
 from attn.texts import text
 from benchmarks.page import camera
 from tests import corpus
-from tests.conftest import quiet
+from tests.conftest import BAR, quiet
 from tests.test_photographs import unpacked
 
 pytestmark = pytest.mark.browser
@@ -34,6 +34,7 @@ def page(app_url: str, open_page: Callable[..., Any]) -> Any:
     page = open_page(app_url)
     page.wait_for_selector(READY)
     page.wait_for_selector(".attn-channel-lane[data-state=ready]")
+    page.wait_for_function(BAR)
     quiet(page)
     return page
 

@@ -12,6 +12,7 @@ from tests.browser.story_page import build_views
 pytestmark = pytest.mark.browser
 STORY = ".attn-story[data-state=ready]"
 STEPS = 12
+FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 @pytest.fixture(scope="module")
@@ -201,8 +202,9 @@ def test_pictures_answer_the_keyboard(page: Any) -> None:
 
 def test_terms_explain_themselves(page: Any) -> None:
     term = page.locator("#story-where a[href='#term-position']")
-    term.hover()
     card = page.locator("#attn-term-card")
+    card.wait_for(state="attached")  # with the glossary's words; until then nothing hears
+    term.hover()
     card.wait_for(state="visible")
     assert text("en", "glossary.position.means") in card.inner_text()
     word, box = term.bounding_box(), card.bounding_box()
@@ -218,7 +220,7 @@ def test_the_product_is_turned(page: Any) -> None:
     panel = page.locator(".attn-transposition")
     panel.scroll_into_view_if_needed()
     canvas = panel.locator(".tp-product canvas")
-    assert "100 × 100" in canvas.get_attribute("aria-label")
+    canvas.and_(page.locator("[aria-label*='100 × 100']")).wait_for()
     panel.get_by_text(text("en", "transposition.way.channels"), exact=True).click()
     page.wait_for_function(
         "document.querySelector('.tp-product canvas').getAttribute('aria-label').includes('256 × 256')"
@@ -249,7 +251,7 @@ def test_words_on_canvases_take_the_colours_of_another_theme(
     dark, light = (open_page(link, color_scheme=scheme, reduced_motion=motion) for scheme in ("dark", "light"))
     for page in (dark, light):
         page.wait_for_selector("#story-shuffle[data-active]")
-        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        page.evaluate(FRAMES)
     assert light.evaluate(pixels) != dark.evaluate(pixels)
     light.emulate_media(color_scheme="dark", reduced_motion=motion)
     light.wait_for_function(f"(drawn) => ({pixels})() === drawn", arg=dark.evaluate(pixels))
@@ -265,6 +267,7 @@ def test_on_a_phone_a_step_stands_right_under_its_picture(address: str, open_pag
         options = page.locator(f"#story-{name} .st-options button")
         options.last.click()
         assert options.filter(visible=True).count() == 2  # what was said and what is so
+        page.evaluate(FRAMES)  # the picture has other words below it, and perhaps another height
         page.evaluate("(step) => attn.emit('attn:goto', { step })", name)
         stage, step = (page.locator(f"{STORY} {part}").bounding_box() for part in (".st-stage", f"#story-{name}"))
         assert 0 <= step["y"] - stage["y"] - stage["height"] + 1 <= 4  # nothing of the step before between them
