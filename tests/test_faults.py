@@ -17,7 +17,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from attn.texts import text
-from tests.conftest import ROOT, app_process, client_of, free_port, running_app
+from tests.conftest import BAR, PATIENCE_S, ROOT, app_process, client_of, free_port, running_app
 from tests.test_fuzz_api import GOOD, call, file_data
 
 LION, CHEETAH = get_image("lion.jpg"), get_image("cheetah.jpg")
@@ -118,7 +118,7 @@ def upload(url: str, path: Path, language: str = "en") -> str:
     body = head.encode() + path.read_bytes() + b"\r\n--attn--\r\n"
     headers = {"Content-Type": "multipart/form-data; boundary=attn", "Accept-Language": language}
     request = urllib.request.Request(f"{url}/gradio_api/upload", body, headers)
-    with urllib.request.urlopen(request, timeout=60) as response:
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
         return str(json.load(response)[0])
 
 
@@ -141,11 +141,12 @@ def test_a_page_outlives_its_server(chromium: Any) -> None:
     """Killed while the page is open: what was shown stays, pointing goes on, the reloaded link restores the view."""
     port = free_port()
     page = chromium.new_page()
-    page.set_default_timeout(90_000)
+    page.set_default_timeout(1000 * PATIENCE_S)
     with app_process(port=port) as (url, process):
         page.goto(f"{url}?example=cheetah")
         page.wait_for_selector(f"{PAGE_OPEN}[data-cols='40']")
         page.wait_for_selector(".attn-channel-lane[data-state=ready]")
+        page.wait_for_function(BAR)
         canvas = page.locator("#explorer .ax-stage canvas")
         canvas.click(position={"x": 50, "y": 60})
         page.wait_for_selector(f"{PAGE_OPEN}[data-whole]")  # all that pointing needs

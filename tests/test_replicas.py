@@ -1,10 +1,12 @@
 """Two processes of the page behind nginx, round robin: every feature works, and one of them may die."""
 
 import collections
+import contextlib
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,7 +22,7 @@ from gradio_client import handle_file
 from PIL import Image
 
 from attn import Inspector
-from tests.conftest import ROOT, client_of, free_port
+from tests.conftest import BAR, PATIENCE_S, ROOT, client_of, free_port
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
@@ -35,7 +37,7 @@ def drawn(number: int) -> Image.Image:
 
 def post(url: str, body: bytes, kind: str) -> Any:
     request = urllib.request.Request(url, body, {"Content-Type": kind})
-    with urllib.request.urlopen(request, timeout=60) as response:
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
         return json.load(response)
 
 
@@ -56,7 +58,7 @@ def query(url: str, path: str) -> list[list[float]]:
 @pytest.fixture(scope="module")
 def replicas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """The address of nginx, started by the script that starts all of it, and its folder."""
-    port, folder = free_port(), tmp_path_factory.mktemp("replicas")
+    port, folder = three_free_ports(), tmp_path_factory.mktemp("replicas")
     process = subprocess.Popen(
         [ROOT / "deploy" / "replicas.sh", str(port)],
         env={**os.environ, "RUN_DIR": str(folder), "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"},
@@ -70,7 +72,17 @@ def replicas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pa
         yield f"http://127.0.0.1:{port}", folder
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE_S)
+
+
+def three_free_ports() -> int:
+    """The first of three ports, one after the other, that nobody listens on."""
+    while True:
+        port = free_port()
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            for each in (port, port + 1, port + 2):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", each))
+            return port
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes] | None = None) -> None:
@@ -120,18 +132,20 @@ def test_the_page_works_through_the_balancer(replicas: tuple[str, Path], chromiu
     url, _ = replicas
     drawn(11).save(tmp_path / "eleven.png")
     page = chromium.new_page()
+    page.set_default_timeout(1000 * PATIENCE_S)
     failed: list[str] = []
     page.on("response", lambda reply: failed.append(f"{reply.status} {reply.url}") if reply.status >= 400 else None)
     page.goto(url)
-    page.wait_for_selector(".attn-explorer[data-state=ready]", timeout=180_000)
-    page.wait_for_selector(".attn-channel-lane[data-state=ready]", timeout=180_000)
+    page.wait_for_selector(".attn-explorer[data-state=ready]")
+    page.wait_for_selector(".attn-channel-lane[data-state=ready]")
+    page.wait_for_function(BAR)
     page.locator("input[type=file]").first.set_input_files(tmp_path / "eleven.png")
-    page.wait_for_selector(".attn-explorer[data-rows='30'][data-cols='40']", timeout=180_000)
+    page.wait_for_selector(".attn-explorer[data-rows='30'][data-cols='40']")
     page.locator(".ap-settings").click()
     page.get_by_label("Random").check()
-    page.wait_for_selector(".ax-badge[data-source=random]", timeout=180_000)
+    page.wait_for_selector(".ax-badge[data-source=random]")
     page.keyboard.press("Escape")  # the settings lie over the window
-    with page.expect_download(timeout=180_000):
+    with page.expect_download():
         page.locator(".ax-view").click()
         page.locator("[data-export=arrays]").click()
     page.close()
