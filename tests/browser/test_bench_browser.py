@@ -21,7 +21,7 @@ from attn.pairs import cross_attention_rows, encode_pair
 from attn.stems.own_gates import GatedNetwork
 from attn.texts import text
 from tests.browser.saving import saved_files
-from tests.conftest import quiet, running_app
+from tests.conftest import BAR, quiet, running_app
 
 pytestmark = pytest.mark.browser
 
@@ -56,7 +56,10 @@ def url(chromium: Any, torch_home: Path) -> Iterator[str]:
 
 def bench(open_page: Callable[..., Any], address: str) -> Any:
     page = open_page(address)
-    page.wait_for_selector(BENCH)
+    # The link's, however late: where the server takes long, the page opens as it does without one.
+    page.wait_for_selector(".attn-explorer[data-state=ready]:not([data-rows='40'])", state="attached")
+    page.wait_for_selector(f"{BENCH}:not([data-stale])")
+    page.wait_for_function(BAR)
     return page
 
 

@@ -150,7 +150,8 @@ def test_a_notebook_shows_windows_that_do_not_disturb_each_other(open_page: Call
     pytest.importorskip("ipykernel")
     notebook = nbformat.read(ROOT / "examples/attention_window.ipynb", as_version=4)
     notebook.cells.insert(0, nbformat.v4.new_code_cell(f"import sys; sys.path.insert(0, {str(ROOT)!r})"))
-    nbconvert.preprocessors.ExecutePreprocessor(timeout=300).preprocess(notebook, {"metadata": {"path": str(tmp_path)}})
+    execute = nbconvert.preprocessors.ExecutePreprocessor(timeout=300, startup_timeout=300)
+    execute.preprocess(notebook, {"metadata": {"path": str(tmp_path)}})
     assert (tmp_path / "hopper.html").stat().st_size > 1e5
     (said,) = (each for cell in notebook.cells for each in cell.get("outputs", []) if each.output_type == "stream")
     assert said.text.startswith("Inspection(photograph ")

@@ -12,12 +12,11 @@ from attn.measures.attention import entropy, mean_attention_distance
 from attn.sentence import shuffle_sentence, tokenize
 from attn.texts import text
 from attn.ui.panels.lab.panel import LabView, lab_view
-from tests.conftest import quiet
+from tests.conftest import BAR, quiet
 
 pytestmark = pytest.mark.browser
 
 SIDE = 160
-PATIENCE = 120_000  # ms, for a busy machine
 LAB = ".attn-lab[data-state=ready]"
 TEXT = ".attn-text[data-state=ready]"
 
@@ -46,12 +45,13 @@ def lab(app_url: str, open_page: Callable[..., Any]) -> Any:
 
 
 def open_lab(page: Any) -> None:
-    page.wait_for_selector(".attn-explorer[data-state=ready]", timeout=PATIENCE)
+    page.wait_for_selector(f".attn-explorer[data-state=ready][data-rows='{SIDE // 8}']")  # the link's, however late
+    page.wait_for_function(BAR)
     page.evaluate("attn.page.set({ place: 'bench' })")
-    page.wait_for_selector(".attn-channels[data-state=ready]", timeout=PATIENCE)  # above the lab: it moves it down
+    page.wait_for_selector(".attn-channels[data-state=ready]")  # above the lab: it moves it down
     page.locator(".attn-lab").scroll_into_view_if_needed()  # what it shows is fetched when it is near the screen
-    page.wait_for_selector(LAB, timeout=PATIENCE)
-    page.wait_for_selector(TEXT, timeout=PATIENCE)
+    page.wait_for_selector(f"{LAB}:not([data-stale])")
+    page.wait_for_selector(TEXT)
 
 
 def settle(page: Any) -> None:
@@ -129,7 +129,7 @@ def test_each_press_is_a_new_permutation_with_the_same_verdicts(lab: Any) -> Non
     pictures = set()
     for seed in (1, 2):
         lab.get_by_role("button", name=text("en", "lab.shuffle")).click()
-        lab.wait_for_selector(f"{LAB}[data-seed='{seed}']", timeout=PATIENCE)
+        lab.wait_for_selector(f"{LAB}[data-seed='{seed}']")
         settle(lab)
         assert lab.locator(".al-seed").inner_text() == text("en", "lab.seed", seed=seed)
         rows = lab.locator(".al-errors tbody tr")
@@ -190,6 +190,7 @@ def test_what_is_typed_is_data(lab: Any) -> None:
 def test_small_screens_need_no_sideways_scrolling(app_url: str, open_page: Callable[..., Any], width: int) -> None:
     page = open_page(f"{app_url}?lang=zh&side={SIDE}", viewport={"width": width, "height": 800}, has_touch=True)
     open_lab(page)
+    quiet(page)  # what is above has come, too, and moves nothing any more
     for heading in page.locator(".attn-lab .attn-fold[aria-expanded=false]:visible").all():  # on a phone
         heading.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
