@@ -20,7 +20,7 @@ def pack_arrays(arrays: Mapping[str, NDArray[Any]], level: int = 1, strategy: in
     saves; the browser inflates either as it arrives.
 
     Raises:
-        ValueError: an array of another type, which `readSafetensors` in ``web/arrays.js`` could not read.
+        ValueError: an array of another type, which `readSafetensors` in ``web/safetensors.js`` could not read.
     """
     readable = ("uint8", "int8", "uint16", "int16", "int32", "float32")
     for name, array in arrays.items():

@@ -171,6 +171,19 @@ def test_directions_of_a_large_grid_come_unasked(page: Any) -> None:
     assert number(page, "received") == pytest.approx(attention(view, 2)[:, 20 * 40 + 30].sum(), rel=1e-3)
 
 
+def test_all_queries_are_unpacked_in_the_background(page: Any) -> None:
+    page.evaluate("""() => {
+        window.unpacked = 0;
+        window.DecompressionStream = class extends DecompressionStream {
+            constructor(...format) { super(...format); window.unpacked += 1; }
+        };
+    }""")
+    set_value(page, "64")
+    hover(page, 40, 21, (64, 64))
+    assert_numbers(page, VALUES["64"], 40, 21)
+    assert page.evaluate("window.unpacked") == 0
+
+
 def test_the_canvas_shows_the_map(page: Any) -> None:
     set_control(page, "colormap", "viridis")
     page.locator("#first [data-set=smooth]").uncheck()

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { fetchArrays, readSafetensors } from '../../attn/ui/web/arrays.js';
+import { fetchArrays } from '../../attn/ui/web/arrays.js';
+import { readSafetensors } from '../../attn/ui/web/safetensors.js';
 
 // A file by hand: header length, header, numbers; an odd number of bytes first, so that the floats are out of step.
 function fileOf() {

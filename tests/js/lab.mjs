@@ -1,7 +1,7 @@
 // The maps the position lab draws, for the arrays and questions on stdin; tests/test_lab.py compares them with Python's.
 import { readFileSync } from 'node:fs';
 import { inverse, labModel } from '../../attn/ui/panels/lab/model.js';
-import { readSafetensors } from '../../attn/ui/web/arrays.js';
+import { readSafetensors } from '../../attn/ui/web/safetensors.js';
 import { readable } from '../../attn/ui/web/numbers.js';
 import { relativeError } from '../../attn/ui/web/statistics.js';
 

@@ -36,15 +36,10 @@ test('what nobody waits for any more ends', async () => {
 });
 
 test('where no worker can be had the work is done all the same', async () => {
-  const scale = Float32Array.of(1, 1);
-  const arrays = {
-    query_planes: Uint8Array.of(2, 0, 0, 4, ...new Uint8Array(8)), query_scale: scale, // [1, 0], [0, 2]
-    key_planes: Uint8Array.of(2, 0, 0, 2, ...new Uint8Array(8)), key_scale: scale,
-    column_scale: scale,
-  };
-  const { mean, logSumExp } = await inBackground('sweep', { arrays, temperature: 1 });
+  const factors = { queries: Float32Array.of(1, 0, 0, 2), keys: Float32Array.of(1, 0, 0, 1), n: 2 };
+  const { mean, logSumExp } = await inBackground('sweep', { factors, temperature: 1 });
   assert.equal(mean.length, 2);
   assert.ok(Math.abs(mean[0] + mean[1] - 1) < 1e-6);
-  const overlap = await inBackground('meanOverlap', { arrays, temperature: 1, logSumExp });
+  const overlap = await inBackground('meanOverlap', { factors, temperature: 1, logSumExp });
   assert.ok(overlap > 0 && overlap < 1);
 });

@@ -1,40 +1,27 @@
-// Arrays in safetensors files (https://huggingface.co/docs/safetensors): eight bytes with the header's length, the
-// header as JSON {name: {dtype, shape, data_offsets}}, then the numbers.
+// Arrays as they arrive. What is large is unpacked in the background: the page goes on answering meanwhile.
+import { inBackground } from './background.js';
 import { fetchTwice } from './fetch.js';
-
-const TYPED = { U8: Uint8Array, I8: Int8Array, U16: Uint16Array, I16: Int16Array, I32: Int32Array, F32: Float32Array };
-
-/** {name: typed array}; views into the buffer. Throws where the file is cut short. */
-export function readSafetensors(buffer) {
-  const size = Number(new DataView(buffer).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, size)));
-  const arrays = {};
-  for (const [name, { dtype, data_offsets: place }] of Object.entries(header)) {
-    if (name === '__metadata__') continue;
-    const Type = TYPED[dtype];
-    const [from, to] = place.map((offset) => 8 + size + offset);
-    if (to > buffer.byteLength) throw new RangeError(`expected ${to} bytes, got ${buffer.byteLength}`);
-    const whole = from % Type.BYTES_PER_ELEMENT === 0;
-    arrays[name] = whole ? new Type(buffer, from, (to - from) / Type.BYTES_PER_ELEMENT)
-      : new Type(buffer.slice(from, to)); // a view must begin at a multiple of its size
-  }
-  return arrays;
-}
+import { unpack } from './safetensors.js';
 
 const KEPT = 4; // files
-const arriving = new Map(); // address → promise of arrays, the latest used last
+const LARGE = 250_000; // bytes of a file: in less time than it takes to unpack fewer a worker is not even asked
 
-/** The arrays of a gzip file of safetensors, as `pack_arrays` writes them; two panels that ask share one answer. */
-export function fetchArrays(url) {
-  const here = arriving.get(url) ?? fetchTwice(url, inflate);
-  arriving.delete(url);
-  arriving.set(url, here);
-  here.catch(() => arriving.delete(url));
-  if (arriving.size > KEPT) arriving.delete(arriving.keys().next().value);
-  return here;
-}
+/** {name: typed array} of the file at `url`; two panels that ask share one answer. */
+export const fetchArrays = shared((packed) => (
+  packed.byteLength < LARGE ? unpack(packed) : inBackground('arrays', { packed })
+));
 
-async function inflate(response) {
-  const inflated = response.body.pipeThrough(new DecompressionStream('gzip'));
-  return readSafetensors(await new Response(inflated).arrayBuffer());
+/** The factors of the logits in the file at `url`, see `logitsOf`; shared, too. */
+export const fetchLogits = shared((packed) => inBackground('logits', { packed }));
+
+function shared(read) {
+  const arriving = new Map(); // address → promise, the latest used last
+  return (url) => {
+    const here = arriving.get(url) ?? fetchTwice(url, async (response) => read(await response.arrayBuffer()));
+    arriving.delete(url);
+    arriving.set(url, here);
+    here.catch(() => arriving.delete(url));
+    if (arriving.size > KEPT) arriving.delete(arriving.keys().next().value);
+    return here;
+  };
 }

@@ -1,4 +1,4 @@
-// Passes over all queries, off the main thread: in a module worker, or, where none can be had (a page opened as a file),
+// What takes long, off the main thread: in a module worker, or, where none can be had (a page opened as a file),
 // in slices between events.
 import { inSlices } from './slices.js';
 import { TASKS } from './tasks.js';

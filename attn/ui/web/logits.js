@@ -2,11 +2,27 @@
 // query (row), of four at once (for passes over all queries), or towards one key (column). Each row may be shifted by a
 // constant, which no softmax sees.
 
-/** The source for the arrays of `compact_logits`: query and key factors as byte planes. */
-export function logitsFrom(arrays) {
+/**
+ * {queries, keys, n}, the factors of the logits in the arrays of `compact_logits`: (n, width) float32 each, with their
+ * scales. Yields the share done.
+ */
+export function* factorsOf(arrays) {
   const n = arrays.query_scale.length;
-  const [queries, keys] = [arrays.query_planes, arrays.key_planes].map((planes) => joinPlanes(planes, n));
-  return logitsFromFactors(queries, arrays.query_scale, keys, arrays.key_scale, arrays.column_scale);
+  const queries = yield* scaledPlanes(arrays.query_planes, arrays.query_scale, arrays.column_scale, 0);
+  const keys = yield* scaledPlanes(arrays.key_planes, arrays.key_scale, null, 0.5);
+  return { queries, keys, n };
+}
+
+/** The source for such factors: logits[i, j] = queries[i] · keys[j]. */
+export function logitsOf({ queries, keys, n }) {
+  const width = queries.length / n;
+  const query = (i) => queries.subarray(Math.min(i, n - 1) * width, Math.min(i + 1, n) * width);
+  return {
+    n,
+    row: (i, out) => products(query(i), keys, out),
+    fourRows: (first, outs) => fourProducts([0, 1, 2, 3].map((m) => query(first + m)), keys, outs),
+    column: (j, out) => products(keys.subarray(j * width, (j + 1) * width), queries, out),
+  };
 }
 
 /** The source that knows one query alone, of `encode_row`: its logits are −steps · scale. */
@@ -23,43 +39,35 @@ export function logitsOfOne({ steps, scale }) {
 }
 
 /**
- * (n, width) int32 from its bytes, (3, width, n): the lowest ones column by column, then the higher ones; 0 −1 1 −2 …
- * are written as 0 1 2 3 …
+ * (n, width) float32 from the bytes of integers, (3, width, n), each times its row's scale (and its column's): the lowest
+ * bytes column by column, then the higher ones; 0 −1 1 −2 … are written as 0 1 2 3 …
  */
-export function joinPlanes(planes, n) {
+function* scaledPlanes(planes, scale, columnScale, begun) {
+  const n = scale.length;
   const third = planes.length / 3;
   const width = third / n;
-  const out = new Int32Array(third);
+  const out = new Float32Array(third);
   for (let c = 0, at = 0; c < width; c++) {
     for (let i = 0; i < n; i++, at++) {
       const code = planes[at] | (planes[third + at] << 8) | (planes[2 * third + at] << 16);
-      out[i * width + c] = (code >>> 1) ^ -(code & 1);
+      out[i * width + c] = ((code >>> 1) ^ -(code & 1)) * scale[i] * (columnScale ? columnScale[c] : 1);
     }
+    yield begun + (c + 1) / width / 2;
   }
   return out;
 }
 
-/** logits[i, j] = queries[i] · keys[j], both integer rows with one scale each; `columnScale` of the products, or none */
-export function logitsFromFactors(queries, queryScale, keys, keyScale, columnScale = null) {
-  const n = queryScale.length;
-  const channels = queries.length / n;
-  const q = scaledRows(queries, queryScale, columnScale);
-  const k = scaledRows(keys, keyScale);
-  const query = (i) => q.subarray(Math.min(i, n - 1) * channels, Math.min(i + 1, n) * channels);
-  return {
-    n,
-    row: (i, out) => products(query(i), k, out),
-    fourRows: (first, outs) => fourProducts([0, 1, 2, 3].map((m) => query(first + m)), k, outs),
-    column: (j, out) => products(k.subarray(j * channels, (j + 1) * channels), q, out),
-  };
-}
+/** The source for integer rows with one scale each. */
+export const logitsFromFactors = (queries, queryScale, keys, keyScale) => logitsOf({
+  queries: scaledRows(queries, queryScale), keys: scaledRows(keys, keyScale), n: queryScale.length,
+});
 
-/** value = code · scale of its row (· scale of its column), as float32 */
-export function scaledRows(codes, scale, columnScale = null) {
+/** value = code · scale of its row, as float32 */
+export function scaledRows(codes, scale) {
   const width = codes.length / scale.length;
   const out = new Float32Array(codes.length);
   for (let i = 0, at = 0; i < scale.length; i++) {
-    for (let c = 0; c < width; c++, at++) out[at] = codes[at] * scale[i] * (columnScale ? columnScale[c] : 1);
+    for (let c = 0; c < width; c++, at++) out[at] = codes[at] * scale[i];
   }
   return out;
 }

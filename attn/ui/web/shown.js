@@ -5,7 +5,7 @@ const values = new Map();
 
 /**
  * Tells what `name` is now; 'photograph': {image, rows, cols, stride, source, weights} as the explorer shows it, first
- * without `arrays`, when the source knows one query alone, then with them.
+ * without `factors`, when the source knows one query alone, then with them.
  */
 export function publish(name, value) {
   values.set(name, value);

@@ -1,7 +1,7 @@
 // Long work in slices: a generator's steps until some milliseconds are over, then whatever waits, then on.
 
 /**
- * Runs `steps` to its end and gives what it returns; what it yields (the share done) goes to `progress`.
+ * Runs `steps`, asynchronous or not, to its end and gives what it returns; what it yields (the share done) goes to `progress`.
  * Rejects with the signal's reason once `signal` is aborted.
  */
 export async function inSlices(steps, { milliseconds = 8, progress, signal } = {}) {
@@ -9,7 +9,7 @@ export async function inSlices(steps, { milliseconds = 8, progress, signal } = {
     signal?.throwIfAborted();
     const until = performance.now() + milliseconds;
     let step;
-    do step = steps.next(); while (!step.done && performance.now() < until);
+    do step = await steps.next(); while (!step.done && performance.now() < until);
     if (step.done) return step.value;
     progress?.(step.value);
     await pause();

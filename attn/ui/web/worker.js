@@ -17,10 +17,14 @@ self.onmessage = async ({ data: { number, task, input, cancel } }) => {
       signal: controller.signal,
       progress: (share) => self.postMessage({ number, share }),
     });
-    self.postMessage({ number, result });
+    self.postMessage({ number, result }, buffersOf(result)); // handed over, not copied
   } catch (error) {
     if (!controller.signal.aborted) self.postMessage({ number, error: String(error) });
   }
   running.delete(number);
 };
+
+// The memory behind the typed arrays of a result.
+const buffersOf = (result) => [...new Set(Object.values(result).filter(ArrayBuffer.isView).map(({ buffer }) => buffer))];
+
 self.postMessage({ ready: true });

@@ -1,12 +1,12 @@
 // The bench: two to four mechanisms on the same features, side by side, and every channel before and after. All of it is
 // drawn from one file of arrays, so that pointing, choosing, sorting and another mechanism for a column ask no server.
 import { asked, onAsked } from '../../web/address.js';
-import { fetchArrays } from '../../web/arrays.js';
+import { fetchArrays, fetchLogits } from '../../web/arrays.js';
 import { sameSpot } from '../../web/cell.js';
 import { markStale } from '../../web/current.js';
 import { fetchImage } from '../../web/fetch.js';
 import { foldable } from '../../web/fold.js';
-import { logitsFrom } from '../../web/logits.js';
+import { logitsOf } from '../../web/logits.js';
 import { readable } from '../../web/numbers.js';
 import { whenOpened } from '../../web/opened.js';
 import { greyOf } from '../../web/picture.js';
@@ -55,12 +55,12 @@ export async function mount(element, host) {
     }
     root.dataset.state = 'loading'; // what was shown stays until the new is there
     try {
-      const [arrays, logits, image] = await Promise.all([
-        fetchArrays(value.arrays.url), fetchArrays(value.logits.url), fetchImage(value.image.url),
+      const [arrays, factors, image] = await Promise.all([
+        fetchArrays(value.arrays.url), fetchLogits(value.logits.url), fetchImage(value.image.url),
       ]);
       if (mine !== turn) return;
       panel.key = value.key;
-      panel.model = channelsModel(value.facts, arrays, logitsFrom(logits));
+      panel.model = channelsModel(value.facts, arrays, logitsOf(factors));
       panel.photo = { image, grey: greyOf(image) };
       choose(panel);
       await build({ sliced: true });

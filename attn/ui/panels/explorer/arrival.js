@@ -1,10 +1,10 @@
-// How a map arrives: one query's row with the value, then, once it is painted and somebody is there to point, the arrays
+// How a map arrives: one query's row with the value, then, once it is painted and somebody is there to point, the factors
 // of all queries.
-import { fetchArrays } from '../../web/arrays.js';
+import { fetchLogits } from '../../web/arrays.js';
 import { tellMap } from '../../web/current.js';
 import { fetchImage } from '../../web/fetch.js';
 import { somebody } from '../../web/hand.js';
-import { logitsFrom } from '../../web/logits.js';
+import { logitsOf } from '../../web/logits.js';
 import { t } from '../../web/texts.js';
 
 const REST_MS = 30000; // as long as a busy server may take
@@ -59,7 +59,7 @@ export function makeArrival(root, state, host, { show, rowSuffices, schedule, co
       clearTimeout(rest.timer);
       const { arrays, tolerance, checked, overlap = null } = value;
       value = { ...rest.value, arrays, tolerance, checked, overlap };
-      if (state.data && !state.data.arrays && value.key === state.data.key) {
+      if (state.data && !state.data.factors && value.key === state.data.key) {
         counted(overlap);
         await complete(value, state.data);
         return;
@@ -84,14 +84,14 @@ export function makeArrival(root, state, host, { show, rowSuffices, schedule, co
       const image = await fetchImage(value.image.url);
       if (run !== loads) return;
       const { data } = state;
-      if (!value.arrays && data?.arrays && value.key && value.key === data.key) show(value, image, data);
+      if (!value.arrays && data?.factors && value.key && value.key === data.key) show(value, image, data);
       else if (rowSuffices(value)) {
         show(value, image);
         const now = state.data;
         if (value.arrays) afterPaint(() => complete(value, now));
       } else if (value.arrays) {
-        const arrays = await fetchArrays(value.arrays.url);
-        if (run === loads) show(value, image, { ...value, arrays });
+        const factors = await fetchLogits(value.arrays.url);
+        if (run === loads) show(value, image, { ...value, factors });
       } else ask(value);
     } catch (error) {
       if (run !== loads) return;
@@ -102,16 +102,16 @@ export function makeArrival(root, state, host, { show, rowSuffices, schedule, co
     }
   }
 
-  // The arrays for the map that is shown, `data`, if it is then, and once there is somebody to point at it.
+  // All queries of the map that is shown, `data`, if it is then, and once there is somebody to point at it.
   async function complete(value, data) {
     try {
       await somebody;
       if (state.data !== data) return;
-      const arrays = await fetchArrays(value.arrays.url);
+      const factors = await fetchLogits(value.arrays.url);
       if (state.data !== data) return;
       settle();
       const { tolerance, checked } = value;
-      Object.assign(data, { arrays, source: logitsFrom(arrays), tolerance, checked });
+      Object.assign(data, { factors, source: logitsOf(factors), tolerance, checked });
       completed();
     } catch (error) {
       console.error(error);
@@ -129,7 +129,7 @@ export function makeArrival(root, state, host, { show, rowSuffices, schedule, co
       if (!response.ok) return; // nor will another: the arrays are waited for
       const one = await response.json();
       data.asking = false;
-      if (state.data === data && !data.arrays) showRow(one);
+      if (state.data === data && !data.factors) showRow(one);
     } catch (error) {
       console.error(error);
     }

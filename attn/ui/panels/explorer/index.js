@@ -6,7 +6,7 @@ import { scaleOf } from '../../web/colourise.js';
 import { tellMap } from '../../web/current.js';
 import { litPhotograph } from '../../web/light.js';
 import { makeFigure } from '../../web/figure.js';
-import { logitsFrom, logitsOfOne } from '../../web/logits.js';
+import { logitsOf, logitsOfOne } from '../../web/logits.js';
 import { readable } from '../../web/numbers.js';
 import { handed } from '../../web/hand.js';
 import { emit, newSource, on, onSpoken } from '../../web/services.js';
@@ -76,12 +76,12 @@ export async function mount(element, host) {
   let telling = 0;
   let wanted = asked().view ?? null; // the view that a link or the browser's back asks for, until it is there
 
-  // Until the arrays are here one query's map is known, whose row came with the value.
+  // Until all are here one query's map is known, whose row came with the value.
   const inRow = (row, view, cells) => view.direction === 'row' && cells.every((one) => sameCell(one, row.cell));
 
   function lacking() {
     const { data, view, cell } = state;
-    return Boolean(data) && !data.arrays && !inRow(data.row, view, [cell, ...view.pins]);
+    return Boolean(data) && !data.factors && !inRow(data.row, view, [cell, ...view.pins]);
   }
 
   // --- drawing
@@ -327,19 +327,19 @@ export async function mount(element, host) {
     publish('photograph', state.data);
   }
 
-  // Without `whole`, {arrays, tolerance, checked}, with the one row that came with the value.
+  // Without `whole`, {factors, tolerance, checked}, with the one row that came with the value.
   function show(value, image, whole = null) {
     const before = state.data;
-    const { arrays, tolerance, checked, overlap = null } = whole ?? { ...value, arrays: null };
+    const { factors = null, tolerance, checked, overlap = null } = whole ?? value;
     arrival.settle();
     const opening = openingView(value);
     const [rows, cols] = value.grid;
     figure.hide();
     state.map = null;
     state.data = {
-      source: arrays ? logitsFrom(arrays) : logitsOfOne(value.row),
+      source: factors ? logitsOf(factors) : logitsOfOne(value.row),
       row: value.row,
-      arrays, image, rows, cols,
+      factors, image, rows, cols,
       stride: value.stride_px,
       aspect: value.size[0] / value.size[1],
       path: value.image.path,
@@ -353,7 +353,7 @@ export async function mount(element, host) {
     };
     stage.style.setProperty('--aspect', state.data.aspect);
     Object.assign(root.dataset, { rows, cols, key: value.key });
-    root.toggleAttribute('data-whole', Boolean(arrays));
+    root.toggleAttribute('data-whole', Boolean(factors));
     find('.ax-notice').textContent = '';
     resize();
     writeBadge();
@@ -368,7 +368,7 @@ export async function mount(element, host) {
     // What follows the map, here and on the server, waits until it is painted.
     afterPaint(() => {
       tellQuery();
-      if (!arrays && !value.arrays && value.key === state.data.key) arrival.ask(value);
+      if (!factors && !value.arrays && value.key === state.data.key) arrival.ask(value);
       host.trigger('shown');
     });
   }

@@ -18,7 +18,7 @@ export function makePass(state, ax) {
     state.all = null;
     state.overlap = known();
     state.progress = 0;
-    inBackground('sweep', { arrays: data.arrays, temperature: view.temperature }, {
+    inBackground('sweep', { factors: data.factors, temperature: view.temperature }, {
       signal,
       progress(share) {
         state.progress = share;
@@ -30,7 +30,7 @@ export function makePass(state, ax) {
       ax.refresh();
       if (state.overlap !== null) return state.overlap;
       const { logSumExp } = all;
-      return inBackground('meanOverlap', { arrays: data.arrays, temperature: view.temperature, logSumExp }, { signal });
+      return inBackground('meanOverlap', { factors: data.factors, temperature: view.temperature, logSumExp }, { signal });
     }).then((overlap) => {
       if (signal.aborted) return;
       controller = null;
@@ -42,17 +42,17 @@ export function makePass(state, ax) {
   }
 
   return {
-    /** The data or the temperature are others: what was found out is no longer so. Without arrays it waits for them. */
+    /** The data or the temperature are others: what was found out is no longer so. Without all queries it waits for them. */
     renew() {
       controller?.abort();
       controller = null;
       state.all = null;
       state.overlap = known();
-      if (state.data.arrays && (state.data.source.n <= UNASKED || ax.waiting())) start();
+      if (state.data.factors && (state.data.source.n <= UNASKED || ax.waiting())) start();
     },
     /** Something needs it: it runs, if it does not already. */
     ask() {
-      if (state.data.arrays && !state.all && !controller) start();
+      if (state.data.factors && !state.all && !controller) start();
     },
   };
 }

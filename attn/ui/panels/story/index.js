@@ -250,7 +250,7 @@ export async function mount(element, host) {
   // --- arriving: the story's own arrays and the window's photograph must be of the same picture
 
   function join() {
-    if (!arrived || !photograph?.arrays) return;
+    if (!arrived || !photograph?.factors) return;
     const { facts } = arrived;
     const [rows, cols] = facts.grid;
     if (rows !== photograph.rows || cols !== photograph.cols || facts.key !== photograph.key) return;
