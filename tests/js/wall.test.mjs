@@ -1,7 +1,7 @@
 // The wall of channels: their order, how many are shown, and a tile's light.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { drawMarks, drawTile, heaviestFirst, layOut, spaced } from '../../attn/ui/panels/lane/wall.js';
+import { drawMarks, drawTile, heaviestFirst, layOut, spaced, tileOf } from '../../attn/ui/panels/lane/wall.js';
 
 test('the heaviest channel comes first, equal ones in their own order', () => {
   assert.deepEqual(heaviestFirst(Float32Array.of(0.5, 0.9, 0.5, 1)), [3, 1, 0, 2]);
@@ -48,10 +48,10 @@ test('where not all are shown, the heaviest and the lightest are', () => {
 });
 
 test('a tile is as bright as its weight, brightest where the channel answers', () => {
-  const photo = new Uint8ClampedArray(4 * 4 * 4).fill(120);
+  const shared = tileOf(new Uint8ClampedArray(4 * 4 * 4).fill(120), [4, 4], [2, 2]);
   const tile = (light) => {
     const out = new Uint8ClampedArray(4 * 4 * 4);
-    drawTile(out, 4, [0, 0], photo, [4, 4], Float32Array.of(0, 0, 0, 1), [2, 2], light);
+    drawTile(out, 4, [0, 0], shared, Float32Array.of(0, 0, 0, 1), light);
     return out;
   };
   const [dark, half, full] = [0, 0.5, 1].map(tile);

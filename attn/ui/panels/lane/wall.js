@@ -38,35 +38,62 @@ export function spaced(sorted, shown) {
 }
 
 /**
- * Writes a tile's pixels into `out` (RGBA, `stride` pixels a line) at left, top.
- * photo: RGBA of the photograph at width × height. answers: a channel's values on `grid`. light: 0 … 1, how much of the
- * answers goes on: at 0 the photograph is left, grey and dim, as where the map beside has no light.
+ * What all tiles of width × height share: the photograph (RGBA at that size) without light and in full light, and which
+ * of the answers on `grid` each pixel lies between.
  */
-export function drawTile(out, stride, [left, top], photo, [width, height], answers, [rows, cols], light) {
+export function tileOf(photo, [width, height], [rows, cols]) {
+  const dark = new Float64Array(width * height);
+  const gain = new Float64Array(3 * width * height); // from there to full light
+  for (let i = 0; i < dark.length; i++) {
+    dark[i] = DIM * (0.299 * photo[4 * i] + 0.587 * photo[4 * i + 1] + 0.114 * photo[4 * i + 2]);
+    for (let k = 0; k < 3; k++) {
+      const own = Math.min(255, photo[4 * i + k] * 1.25);
+      const warm = own + 0.1 * (3 - k) * (255 - own); // red 0.3, green 0.2, blue 0.1 of the way to white
+      gain[3 * i + k] = warm - dark[i];
+    }
+  }
+  return { width, height, cols, dark, gain, across: between(width, cols), down: between(height, rows) };
+}
+
+// For each of `length` pixels over `count` cells: the cells before and after it, and how far it is on the way.
+function between(length, count) {
+  const before = new Int32Array(length);
+  const after = new Int32Array(length);
+  const share = new Float64Array(length);
+  for (let x = 0; x < length; x++) {
+    const place = ((x + 0.5) / length) * count - 0.5;
+    const first = Math.floor(place);
+    before[x] = Math.max(0, first);
+    after[x] = Math.min(count - 1, first + 1);
+    share[x] = place - first;
+  }
+  return { before, after, share };
+}
+
+/**
+ * Writes a tile's pixels into `out` (RGBA, `stride` pixels a line) at left, top. answers: a channel's values. light:
+ * 0 … 1, how much of the answers goes on: at 0 the photograph is left, grey and dim, as where the map beside has no
+ * light.
+ */
+export function drawTile(out, stride, [left, top], { width, height, cols, dark, gain, across, down }, answers, light) {
   let sum = 0;
-  for (const value of answers) sum += Math.max(0, value);
+  for (let j = 0; j < answers.length; j++) sum += Math.max(0, answers[j]);
   const full = (ANSWERS * sum) / answers.length || 1;
   const share = Math.max(0, Math.min(1, light));
-  const within = (i, count) => Math.max(0, Math.min(count - 1, i));
-  for (let y = 0; y < height; y++) {
-    const v = ((y + 0.5) / height) * rows - 0.5;
-    const r = Math.floor(v);
-    const [above, below] = [within(r, rows) * cols, within(r + 1, rows) * cols];
-    for (let x = 0; x < width; x++) {
-      const u = ((x + 0.5) / width) * cols - 0.5;
-      const c = Math.floor(u);
-      const [before, after, fx, fy] = [within(c, cols), within(c + 1, cols), u - c, v - r];
+  for (let y = 0, i = 0; y < height; y++) {
+    const above = down.before[y] * cols;
+    const below = down.after[y] * cols;
+    const fy = down.share[y];
+    for (let x = 0, to = 4 * ((top + y) * stride + left); x < width; x++, i++, to += 4) {
+      const before = across.before[x];
+      const after = across.after[x];
+      const fx = across.share[x];
       const value = (answers[above + before] * (1 - fx) + answers[above + after] * fx) * (1 - fy) +
         (answers[below + before] * (1 - fx) + answers[below + after] * fx) * fy;
-      const level = Math.sqrt(Math.max(0, Math.min(1, value / full)));
-      const from = 4 * (y * width + x);
-      const to = 4 * ((top + y) * stride + left + x);
-      const grey = DIM * (0.299 * photo[from] + 0.587 * photo[from + 1] + 0.114 * photo[from + 2]);
-      for (let k = 0; k < 3; k++) {
-        const own = Math.min(255, photo[from + k] * 1.25);
-        const warm = own + 0.1 * (3 - k) * (255 - own); // red 0.3, green 0.2, blue 0.1 of the way to white
-        out[to + k] = grey + share * level * (warm - grey);
-      }
+      const lit = share * Math.sqrt(Math.max(0, Math.min(1, value / full)));
+      out[to] = dark[i] + lit * gain[3 * i];
+      out[to + 1] = dark[i] + lit * gain[3 * i + 1];
+      out[to + 2] = dark[i] + lit * gain[3 * i + 2];
       out[to + 3] = 255;
     }
   }
@@ -78,15 +105,14 @@ export function drawWall(photo, layout, density, channels, answersOf, grid, ligh
   const pixels = new ImageData(
     Math.round(layout.columns * layout.width * density), Math.round(layout.rows * layout.height * density),
   );
-  const small = shrink(photo, width, height);
+  const tile = tileOf(shrink(photo, width, height), [width, height], grid);
   const tiles = channels.map((channel, i) => ({
     channel,
     left: Math.floor((i % layout.columns) * layout.width * density) + GAP,
     top: Math.floor(Math.floor(i / layout.columns) * layout.height * density) + GAP,
   }));
   for (const { channel, left, top } of tiles) {
-    const light = lightOfChannel(channel);
-    drawTile(pixels.data, pixels.width, [left, top], small, [width, height], answersOf(channel), grid, light);
+    drawTile(pixels.data, pixels.width, [left, top], tile, answersOf(channel), lightOfChannel(channel));
   }
   return { pixels, tiles, size: [width, height] };
 }
