@@ -35,6 +35,15 @@ test('smoothing is symmetric', () => {
   }
 });
 
+test('smoothing in room that is there allocates nothing and leaves nothing of the last map', () => {
+  const room = {};
+  const first = smoothed(Float32Array.of(0, 1, 1, 0), [2, 2], room).levels;
+  const second = smoothed(new Float32Array(4), [2, 2], room).levels;
+  assert.equal(first, second);
+  assert.ok(second.every((level) => level === 0));
+  assert.equal(smoothed(new Float32Array(6), [2, 3], room).levels.length, 96);
+});
+
 test('few cells are shown as they are', () => {
   assert.equal(smoothGrid([40, 40]), true);
   assert.equal(smoothGrid([40, 8]), false);

@@ -33,11 +33,17 @@ const weights = Array.from({ length: CUBIC }, (_, f) => {
   ]];
 });
 
-/** rows × cols levels, bicubic between the cells: CUBIC times as many a side, each 0 … 1. */
-export function smoothed(levels, [rows, cols]) {
+/**
+ * rows × cols levels, bicubic between the cells: CUBIC times as many a side, each 0 … 1. `room` has the arrays it is
+ * worked out in, {lines, out}, if they are of that size.
+ */
+export function smoothed(levels, [rows, cols], room = {}) {
   const wide = cols * CUBIC;
-  const lines = new Float32Array(rows * wide);
-  const out = new Float32Array(lines.length * CUBIC);
+  if (room.out?.length !== rows * wide * CUBIC) {
+    room.lines = new Float32Array(rows * wide);
+    room.out = new Float32Array(rows * wide * CUBIC);
+  }
+  const { lines, out } = room;
   const within = (i, count) => Math.max(0, Math.min(count - 1, i));
   for (let c = 0; c < cols; c++) {
     weights.forEach(([first, [a, b, d, e]], f) => {
@@ -76,17 +82,24 @@ export function litPhotograph(image, width, height) {
   context.drawImage(image, 0, 0, width, height);
   const pixels = context.getImageData(0, 0, width, height);
   const dark = new ImageData(width, height);
+  const [red, green, blue] = WARM.map((value) => (WARMTH * value) / 255);
   for (let i = 0, from = pixels.data, to = dark.data; i < from.length; i += 4) {
     to[i] = to[i + 1] = to[i + 2] = DIM * (0.299 * from[i] + 0.587 * from[i + 1] + 0.114 * from[i + 2]);
     to[i + 3] = 255;
-    for (let c = 0; c < 3; c++) from[i + c] += WARMTH * (WARM[c] / 255) * (255 - from[i + c]);
+    from[i] += red * (255 - from[i]);
+    from[i + 1] += green * (255 - from[i + 1]);
+    from[i + 2] += blue * (255 - from[i + 2]);
   }
   bright.getContext('2d').putImageData(pixels, 0, 0);
   dim.getContext('2d').putImageData(dark, 0, 0);
   return { bright, dim, plain };
 }
 
+// The mask and what it is worked out in are kept: half a megabyte with every move of the pointer would call the garbage
+// collector every few seconds.
 let mask = null;
+let pixels = null;
+const room = {};
 
 /** Paints the photograph under the light of `levels`, one a cell, over width × height of the context's units. */
 export function paintLight(context, width, height, { bright, dim }, levels, grid, smooth) {
@@ -96,10 +109,12 @@ export function paintLight(context, width, height, { bright, dim }, levels, grid
     context.drawImage(layer, 0, 0, width, height);
     return;
   }
-  const map = smooth ? smoothed(levels, grid) : { levels, rows: grid[0], cols: grid[1] };
+  const map = smooth ? smoothed(levels, grid, room) : { levels, rows: grid[0], cols: grid[1] };
   mask ??= document.createElement('canvas');
-  if (mask.width !== map.cols || mask.height !== map.rows) Object.assign(mask, { width: map.cols, height: map.rows });
-  const pixels = new ImageData(map.cols, map.rows);
+  if (pixels?.width !== map.cols || pixels.height !== map.rows) {
+    Object.assign(mask, { width: map.cols, height: map.rows });
+    pixels = new ImageData(map.cols, map.rows);
+  }
   for (let j = 0; j < map.levels.length; j++) pixels.data[4 * j + 3] = 255 * map.levels[j];
   mask.getContext('2d').putImageData(pixels, 0, 0);
   context.save();
