@@ -1,6 +1,7 @@
 """What the channel panel sends to the browser: arrays that can be read back, numbers that are the modules' own."""
 
 import gzip
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -218,7 +219,7 @@ def test_component_writes_files_and_numbers(view: ChannelsView, tmp_path: Path) 
     assert Path(value.arrays.path).stat().st_size > 1000
     sent = load(gzip.decompress(Path(value.arrays.path).read_bytes()))
     assert (sent["features"].dtype, sent["features"].shape) == (np.uint8, (CHANNELS, 35))
-    assert value.facts["mechanisms"][1]["name"] == "se"
+    assert json.loads(value.facts)["mechanisms"][1]["name"] == "se"
     assert "arrays" in component.api_info()["properties"]
 
 

@@ -106,7 +106,7 @@ def test_a_new_permutation_needs_no_new_files(view: LabView, inspection: Inspect
     assert second is not None
     assert first.arrays.path == second.arrays.path
     assert first.image.path == second.image.path
-    assert first.facts["permutation"] != second.facts["permutation"]
+    assert json.loads(first.facts)["permutation"] != json.loads(second.facts)["permutation"]
     assert Path(first.arrays.path).is_file()
     assert lab.postprocess(None) is None
 

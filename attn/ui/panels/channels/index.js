@@ -60,7 +60,7 @@ export async function mount(element, host) {
       ]);
       if (mine !== turn) return;
       panel.key = value.key;
-      panel.model = channelsModel(value.facts, arrays, logitsOf(factors));
+      panel.model = channelsModel(JSON.parse(value.facts), arrays, logitsOf(factors));
       panel.photo = { image, grey: greyOf(image) };
       choose(panel);
       await build({ sliced: true });

@@ -6,6 +6,7 @@ or another mechanism for a column is then answered in the browser, with no reque
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from io import BytesIO
@@ -102,7 +103,7 @@ class ChannelsData(GradioModel):
     arrays: FileData
     logits: FileData
     key: str  # see `Encoding.key`
-    facts: dict[str, Any]
+    facts: str  # as text: Gradio copies the values of its components, number by number, whenever anything happens
 
 
 class Channels(gr.HTML):
@@ -126,7 +127,7 @@ class Channels(gr.HTML):
             arrays=cached_file(data, "channels.safetensors.gz", cache, "application/gzip"),
             logits=logits_file(value.queries, value.keys, value.key, cache)[0],
             key=value.key,
-            facts=panel_facts(value),
+            facts=json.dumps(panel_facts(value)),
         )
 
     def preprocess(self, payload: ChannelsData | None) -> None:

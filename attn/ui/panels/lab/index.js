@@ -116,7 +116,8 @@ export async function mount(element, host) {
     if (!value?.facts) return;
     if (root.dataset.state === 'empty') root.dataset.state = 'loading';
     try {
-      if (patient && ![wanted(), last].includes(value.facts.seed)) {
+      const facts = JSON.parse(value.facts);
+      if (patient && ![wanted(), last].includes(facts.seed)) {
         askFor(wanted()); // nothing else is shown before
         return;
       }
@@ -129,14 +130,14 @@ export async function mount(element, host) {
         model = labModel(arrays);
         loadedUrl = value.arrays.url;
       }
-      show(value, model, image);
+      show(facts, value.key, model, image);
     } catch (error) {
       if (turn === loads) root.dataset.state = 'error';
       console.error(error);
     }
   }
 
-  function show({ facts, key }, model, image) {
+  function show(facts, key, model, image) {
     const order = Uint16Array.from(facts.permutation);
     const told = latest('attn:query');
     const shown = { facts, key, model, image, order, back: inverse(order) };

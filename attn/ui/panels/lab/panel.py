@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from io import BytesIO
@@ -144,7 +145,7 @@ class LabData(GradioModel):
     image: FileData
     arrays: FileData
     key: str
-    facts: dict[str, Any]
+    facts: str  # as text: Gradio copies the values of its components, number by number, whenever anything happens
 
 
 class Lab(gr.HTML):
@@ -173,7 +174,7 @@ class Lab(gr.HTML):
             image=cached_file(photograph.getvalue(), "photograph.jpg", cache, "image/jpeg"),
             arrays=cached_file(data, "lab.safetensors.gz", cache, "application/gzip"),
             key=value.key,
-            facts=lab_facts(value),
+            facts=json.dumps(lab_facts(value)),
         )
 
     def preprocess(self, payload: LabData | None) -> None:
