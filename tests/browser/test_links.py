@@ -11,11 +11,19 @@ pytestmark = pytest.mark.browser
 SIZE = {"width": 1100, "height": 800}
 STATES = 20
 STEPS = ("where", "pixel", "gates", "affine", "shuffle", "sentence", "end")
-# Map and lane are there, all queries with them, of the same controls, and those are what the address says.
+# Map and lane are there, all queries with them, of the same controls, and those are what the address says; what goes
+# through all queries is over, and the sentence says so.
 SETTLED = """() => {
   const map = document.querySelector('.attn-explorer[data-state=ready][data-whole]');
   const lane = document.querySelector('.attn-channel-lane[data-state=ready]');
-  return Boolean(map && lane && map.dataset.key === lane.dataset.key);
+  if (!map || !lane || map.dataset.key !== lane.dataset.key) return false;
+  const said = map.querySelector('.ax-sentence').textContent;
+  return !['explorer.say.computing', 'window.say.counting'].some((key) => said.includes(attn.t(key).split('{')[0]));
+}"""
+# The lab shows the shuffle that the address holds.
+SHUFFLED = """() => {
+  const { seed } = document.querySelector('.attn-lab[data-state=ready]').dataset;
+  return seed === new URLSearchParams(location.search).get('shuffle');
 }"""
 # What is seen: words and numbers of the panels, and the pictures themselves.
 SEEN = """() => {
@@ -72,7 +80,7 @@ class Walk:
         self.chance = random.Random(seed)
 
     def settle(self) -> None:
-        self.page.wait_for_function(SETTLED, timeout=60_000)
+        self.page.wait_for_function(SETTLED)
 
     def set(self, **controls: Any) -> None:
         """Through the page's own script; the new map and its lane are waited for."""
@@ -83,7 +91,6 @@ class Walk:
               return Object.entries(wanted).every(([name, value]) => query.get(name) === String(value));
             }""",
             arg=controls,
-            timeout=60_000,
         )
         self.settle()
 
@@ -150,7 +157,9 @@ class Walk:
         self.page.locator(f".attn-transposition input[value={self.chance.choice(['positions', 'channels'])}]").check()
 
     def language(self) -> None:
+        before = self.page.locator("html").get_attribute("lang")
         self.page.locator(".attn-languages button").click()
+        self.page.wait_for_selector(f"html:not([lang='{before}'])")
 
     def story(self) -> None:
         self.page.wait_for_selector(".attn-story[data-state=ready]")
@@ -161,8 +170,10 @@ class Walk:
         self.page.wait_for_selector(".attn-channels[data-state=ready]")
         self.page.locator(".attn-lab").scroll_into_view_if_needed()
         self.page.wait_for_selector(".attn-lab[data-state=ready]")
+        self.page.wait_for_selector(".attn-channels:not([data-stale])")  # of the map above, not of one before
+        self.page.wait_for_selector(".attn-lab:not([data-stale])")
         self.page.locator(".al-shuffle").click()
-        self.page.wait_for_function("() => new URLSearchParams(location.search).has('shuffle')")
+        self.page.wait_for_function(SHUFFLED)
         self.page.locator(".al-strength input").fill(str(self.chance.choice([0, 0.4, 1.7])))
         self.page.locator(".attn-text input").fill(self.chance.choice(["one two three two", "猫 坐在 猫 旁"]))
         self.page.wait_for_function("() => new URLSearchParams(location.search).has('sentence')")
@@ -191,6 +202,7 @@ class Walk:
         elif chance < 0.4:
             self.reference()
         self.page.mouse.move(4, 4)
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         self.settle()
         # What is told after a pause is in the address when a later pause of the page's own is over.
         self.page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(done), 400))")
@@ -201,12 +213,12 @@ def test_a_link_opens_as_what_it_was_copied_from(app_url: str, open_page: Callab
     walk.settle()
     for number in range(STATES):
         walk.go_on(number)
-        expected, link = walk.page.evaluate(SEEN), walk.page.url
+        expected, link = walk.page.evaluate(f"() => [({SEEN})(), location.href]")
         opened = open_page(link, viewport=SIZE)
         try:
             if expected["bench"]:
                 opened.locator(".attn-lab").scroll_into_view_if_needed()
-            opened.wait_for_function(SAME, arg=expected, polling=500, timeout=60_000)
+            opened.wait_for_function(SAME, arg=expected, polling=500)
         except Exception:
             assert opened.evaluate(SEEN) == expected, link
         opened.context.close()
