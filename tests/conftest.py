@@ -144,6 +144,7 @@ def chromium() -> Iterator[Any]:
 # What the bar over the window does it does from then on: its buttons are there before.
 BAR = "() => Boolean(window.attn?.page)"
 HEARTBEAT = "/heartbeat/"  # open as long as the page is; the queue's stream only until what was asked is answered
+STILL_S = 20  # longer than an answer takes: the end of a stream that was broken off is not always told
 IDLE = "() => new Promise((done) => requestIdleCallback(() => done()))"
 
 
@@ -164,8 +165,11 @@ def count_requests(page: Any) -> None:
 def quiet(page: Any) -> None:
     """Waits until nothing is on its way or waited for in the server's queue, the page itself has nothing left to do,
     and no request has begun for a second ("networkidle" waits for the heartbeat, too)."""
-    before, give_up = -1, time.monotonic() + 120
+    before, still, give_up = -1, 0, time.monotonic() + 120
     while (before != page.begun or page.on_their_way) and time.monotonic() < give_up:
+        still = still + 1 if before == page.begun else 0
+        if still > STILL_S:
+            return
         before = page.begun
         page.wait_for_timeout(1000)
         page.evaluate(IDLE)
