@@ -34,6 +34,14 @@ def test_only_the_two_endpoints_are_public(client: Client) -> None:
     assert needed == ["row", "column"]
 
 
+def test_what_shows_no_progress_has_no_component_that_is_there_copied_for_it(client: Client) -> None:
+    components = {component["id"]: component for component in client.config["components"]}
+    hidden = [each for each in client.config["dependencies"] if each["show_progress"] == "hidden"]
+    places = {place for each in hidden for place in each["show_progress_on"] or each["outputs"]}
+    assert hidden
+    assert [components[place]["props"]["visible"] for place in places] == [False]
+
+
 def test_inspect_gives_the_numbers_of_the_inspector(client: Client) -> None:
     numbers, arrays = client.predict(image=handle_file(CHEETAH), weights="similarity", api_name="/inspect")
     expected = Inspector("bundled", "layer3", weights="similarity").inspect(CHEETAH)

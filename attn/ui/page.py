@@ -162,7 +162,11 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         events = Events(turns)
         # Everybody's events start at once and wait for their turns there, not in Gradio's queue.
         private: dict[str, Any] = {"api_visibility": "private", "queue": settings.queue, "concurrency_limit": None}
-        quick: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+        session = gr.Textbox(visible=False)
+        # With each change of any event's progress Gradio copies all components that have ever shown one, value and all:
+        # what shows none has one that is not there.
+        unseen: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": session}
+        quick: dict[str, Any] = {"api_visibility": "private", "queue": False, **unseen}
 
         shows_map = [explorer, bridge, photograph, banner]
         names = json.dumps(CONTROLS)
@@ -191,7 +195,6 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         weights.input(None, weights, None, js=CHOOSE_FILE, **quick)
         inspect_after(partial(gr.on, slow, trigger_mode="always_last"), show_progress_on=explorer)
         inspected = inspect_after(partial(gr.on, fast, trigger_mode="always_last"), **line)
-        session = gr.Textbox(visible=False)
         bridge.take(
             None,
             [*state, session],
@@ -245,7 +248,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
             **quick,
         )
         # The map first: the lane waits until the browser has drawn it; the bench is filled when somebody goes there.
-        hidden: dict[str, Any] = {"show_progress": "hidden", **private}
+        hidden: dict[str, Any] = {**unseen, **private}
         latest: dict[str, Any] = {"trigger_mode": "always_last", **hidden}
         no_rest = partial(ExplorerNotice, state="lacking")
         explorer.rest(events.on_request(show_rest, 1, refused=no_rest), state, [explorer, banner], **latest)
