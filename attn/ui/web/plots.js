@@ -106,28 +106,35 @@ export function dotsFigure({ xs, ys, chosen, lines, describe, x, y, ranges, alph
 export function histogramFigure({ series, range, describe, x, y, strong = false, top, ...rest }) {
   const names = () => ({ x: x(), y: y() });
   const bins = () => series()[0].length;
-  const edge = (bin) => range()[0] + (bin / bins()) * (range()[1] - range()[0]);
-  const most = () => top?.() ?? Math.max(1, ...series().flat());
+  // Between `count` bins and at their ends: asked for once a drawing, for a range may take a pass over many values.
+  const edgesOf = (count) => {
+    const [low, high] = range();
+    return Array.from({ length: count + 1 }, (_, bin) => low + (bin / count) * (high - low));
+  };
+  const most = (counts) => top?.() ?? Math.max(1, ...counts.flat());
   return {
     ...rest,
     draw(ctx, size, colours) {
-      const [filled, ...outlined] = series();
-      const { sx, sy } = drawAxes(ctx, size, colours, range(), [0, most()], names());
+      const counts = series();
+      const [filled, ...outlined] = counts;
+      const edges = edgesOf(filled.length);
+      const ends = [edges[0], edges.at(-1)];
+      const { sx, sy } = drawAxes(ctx, size, colours, ends, [0, most(counts)], names());
       ctx.globalAlpha = outlined.length ? 0.5 : 1;
       ctx.fillStyle = strong ? colours.accent : colours.quiet;
       filled.forEach((count, bin) =>
-        ctx.fillRect(sx(edge(bin)) + 0.5, sy(count), sx(edge(bin + 1)) - sx(edge(bin)) - 1, sy(0) - sy(count)));
+        ctx.fillRect(sx(edges[bin]) + 0.5, sy(count), sx(edges[bin + 1]) - sx(edges[bin]) - 1, sy(0) - sy(count)));
       ctx.globalAlpha = 1;
       ctx.strokeStyle = colours.accent;
       ctx.lineWidth = 2;
-      for (const counts of outlined) {
+      for (const line of outlined) {
         ctx.beginPath();
-        ctx.moveTo(sx(range()[0]), sy(0));
-        counts.forEach((count, bin) => {
-          ctx.lineTo(sx(edge(bin)), sy(count));
-          ctx.lineTo(sx(edge(bin + 1)), sy(count));
+        ctx.moveTo(sx(ends[0]), sy(0));
+        line.forEach((count, bin) => {
+          ctx.lineTo(sx(edges[bin]), sy(count));
+          ctx.lineTo(sx(edges[bin + 1]), sy(count));
         });
-        ctx.lineTo(sx(range()[1]), sy(0));
+        ctx.lineTo(sx(ends[1]), sy(0));
         ctx.stroke();
       }
     },
@@ -137,14 +144,20 @@ export function histogramFigure({ series, range, describe, x, y, strong = false,
       return Math.max(0, Math.min(bins() - 1, Math.floor(along * bins())));
     },
     place(bin, size) {
-      const { sx, sy } = axesOf(size, range(), [0, most()], names());
-      const top = sy(Math.max(...series().map((counts) => counts[bin])));
-      return [sx(edge(bin)), top, sx(edge(bin + 1)) - sx(edge(bin)), sy(0) - top];
+      const counts = series();
+      const edges = edgesOf(counts[0].length);
+      const { sx, sy } = axesOf(size, [edges[0], edges.at(-1)], [0, most(counts)], names());
+      const top = sy(Math.max(...counts.map((line) => line[bin])));
+      return [sx(edges[bin]), top, sx(edges[bin + 1]) - sx(edges[bin]), sy(0) - top];
     },
-    describe: (bin) => describe(bin, [edge(bin), edge(bin + 1)], series().map((counts) => counts[bin])),
+    describe: (bin) => {
+      const counts = series();
+      const edges = edgesOf(counts[0].length);
+      return describe(bin, [edges[bin], edges[bin + 1]], counts.map((line) => line[bin]));
+    },
     data: () => [
-      { key: 'from', values: Array.from({ length: bins() }, (_, bin) => edge(bin)) },
-      { key: 'to', values: Array.from({ length: bins() }, (_, bin) => edge(bin + 1)) },
+      { key: 'from', values: edgesOf(bins()).slice(0, -1) },
+      { key: 'to', values: edgesOf(bins()).slice(1) },
       ...series().map((counts, i) => ({ key: `count_${i + 1}`, values: counts })),
     ],
   };
