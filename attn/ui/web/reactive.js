@@ -27,22 +27,16 @@ export function reactive() {
   const picture = (on, it) => { pieces.push({ on, picture: it }); };
 
   /**
-   * All words, then the pictures, a few milliseconds of each at once: a panel has dozens. Resolves when all are drawn.
+   * All words, then the pictures, a few milliseconds of them a frame: a panel has dozens. Resolves when all are drawn.
    * Sizes are asked for together, for asking between two changes lays out the page anew.
    */
   async function flush() {
     cancelAnimationFrame(frame);
     const due = pieces.filter(({ on }) => changed.has('all') || on.some((name) => changed.has(name)));
     changed.clear();
-    const mine = pieces;
-    let until = performance.now() + DRAWING_MS;
-    for (const { write } of due) {
-      write?.();
-      if (performance.now() < until) continue; // a whole panel's words are tasks of their own
-      await pause();
-      if (pieces !== mine) return; // the panel is built anew
-      until = performance.now() + DRAWING_MS;
-    }
+    const since = performance.now();
+    for (const { write } of due) write?.();
+    if (performance.now() - since > DRAWING_MS) await pause(); // a whole panel's words are a task of their own
     const pictures = due.filter((piece) => piece.picture);
     pictures.forEach((piece) => waiting.add(piece.picture));
     await drawn();
