@@ -531,3 +531,14 @@ def test_the_story_leads_back_to_the_photograph(page: Any) -> None:
     page.wait_for_function("() => scrollY < 20")
     page.wait_for_function("() => !new URLSearchParams(location.search).has('step')")
     assert page.locator(".attn-page-head nav").is_visible()
+
+
+def test_what_is_said_of_a_position_stays_within_the_picture(app_url: str, open_page: Callable[..., Any]) -> None:
+    page = ready(open_page(f"{app_url}?lang=en", viewport={"width": 768, "height": 1024}))
+    picture = page.locator(".ax-stage canvas").bounding_box()
+    for column in (0, 12, 19, 24, 39):
+        hover(page, 20, column)
+        page.locator(".ax-stage .attn-tip", has_text=f"column {column}:").wait_for()
+        said = page.locator(".ax-stage .attn-tip").bounding_box()
+        assert picture["x"] - 1 <= said["x"]
+        assert said["x"] + said["width"] <= picture["x"] + picture["width"] + 1

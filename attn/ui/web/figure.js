@@ -63,9 +63,10 @@ export function makeFigure(canvas, shown, { keys = true } = {}) {
     const [left, top] = [canvas.offsetLeft, canvas.offsetTop];
     label.textContent = text;
     label.hidden = false;
-    label.style.left = `${left + Math.min(size.width, Math.max(0, x))}px`;
+    const along = Math.min(1, Math.max(0, x / size.width)); // of the label as of the figure: it never sticks out
+    label.style.left = `${left + along * size.width}px`;
     label.style.top = `${top + y + (y > 40 ? -BEFORE_LABEL_PX : BEFORE_LABEL_PX)}px`;
-    label.style.translate = `${x > size.width / 2 ? '-100%' : '0'} ${y > 40 ? '-100%' : '0'}`;
+    label.style.translate = `${-100 * along}% ${y > 40 ? '-100%' : '0'}`;
     mark.hidden = !framed;
     if (framed) place(mark, left, top, box);
     return text;
