@@ -50,10 +50,11 @@ KINDS = (
     ("pictures", r"\.(jpe?g|png|webp)$"),
 )
 REST = "events and the rest"
-# Notes when the first map is there.
+# Notes when the first map is there, and when the page around it is.
 DRAWN = """new MutationObserver((_, watcher) => {
+  if (document.querySelector('.attn-explorer[data-state=ready]')) window.drawn ??= Date.now();
   if (!document.querySelector('#explorer [data-state=ready]')) return;
-  window.drawn = Date.now();
+  window.around = Date.now();
   watcher.disconnect();
 }).observe(document, { subtree: true, childList: true, attributeFilter: ['data-state'] });"""
 # Resolves with the milliseconds from each pointer event to the end of the frame with its map, and the longest task.
@@ -145,20 +146,23 @@ class Traffic:
 
 
 def visit(context: Any, url: str) -> list[collections.Counter[str]]:
-    """Bytes by kind until the map is drawn, until the tab has been quiet, and until so after the pointer has come."""
+    """Bytes by kind: until the map is drawn, until the page around it is there, until the tab has been quiet.
+
+    And until it has been so after the pointer has come.
+    """
     page = context.new_page()
     page.add_init_script(DRAWN)
     traffic = Traffic(page)
     page.goto(url, wait_until="commit")
     page.wait_for_selector(LANE, timeout=120_000)
     _wait_until_quiet(page, traffic)
-    drawn = page.evaluate("window.drawn") / 1000
+    drawn, around = (page.evaluate(f"window.{moment}") / 1000 for moment in ("drawn", "around"))
     looked = traffic.until(float("inf"))
     page.locator("#explorer canvas").first.hover()
     page.wait_for_selector(f"{MAP}[data-whole]", timeout=120_000)
     _wait_until_quiet(page, traffic)
     page.close()
-    return [traffic.until(drawn), looked, traffic.until(float("inf"))]
+    return [traffic.until(drawn), traffic.until(around), looked, traffic.until(float("inf"))]
 
 
 def _wait_until_quiet(page: Any, traffic: Traffic) -> None:
@@ -173,10 +177,11 @@ def print_bytes(browser: Any, url: str) -> None:
     context.close()
     columns = {
         "first visit, until its map": first[0],
-        "first visit, first screen": first[1],
-        "… and pointed at": first[2],
-        "second visit": second[1],
-        "… and pointed at ": second[2],
+        "… and the page around it": first[1],
+        "first visit, first screen": first[2],
+        "… and pointed at": first[3],
+        "second visit": second[2],
+        "… and pointed at ": second[3],
     }
     print("| kB | " + " | ".join(columns) + " |\n| --- |" + " --- |" * len(columns))
     for kind in ("all", *[name for name, _ in KINDS], REST):

@@ -21,7 +21,7 @@ from tests.conftest import BAR, PATIENCE_S, ROOT, app_process, client_of, free_p
 from tests.test_fuzz_api import GOOD, call, file_data
 
 LION, CHEETAH = get_image("lion.jpg"), get_image("cheetah.jpg")
-PAGE_OPEN = ".attn-explorer[data-state=ready]"
+PAGE_OPEN = "#explorer .attn-explorer[data-state=ready]"
 
 
 def said(client: Client) -> str:

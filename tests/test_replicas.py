@@ -136,11 +136,11 @@ def test_the_page_works_through_the_balancer(replicas: tuple[str, Path], chromiu
     failed: list[str] = []
     page.on("response", lambda reply: failed.append(f"{reply.status} {reply.url}") if reply.status >= 400 else None)
     page.goto(url)
-    page.wait_for_selector(".attn-explorer[data-state=ready]")
+    page.wait_for_selector("#explorer .attn-explorer[data-state=ready]")
     page.wait_for_selector(".attn-channel-lane[data-state=ready]")
     page.wait_for_function(BAR)
     page.locator("input[type=file]").first.set_input_files(tmp_path / "eleven.png")
-    page.wait_for_selector(".attn-explorer[data-rows='30'][data-cols='40']")
+    page.wait_for_selector("#explorer .attn-explorer[data-rows='30'][data-cols='40']")
     page.locator(".ap-settings").click()
     page.get_by_label("Random").check()
     page.wait_for_selector(".ax-badge[data-source=random]")

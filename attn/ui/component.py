@@ -29,6 +29,7 @@ HERE = Path(__file__).parent
 # On the first screen. The others' modules wait for the first map, and until they are two screens away or nearer; those
 # in a place that is not open, until it is.
 FIRST = ("head", "page", "explorer", "lane")
+AHEAD = ("head", "explorer")  # drawn before Gradio has made their places, see web/ahead.js
 NEAR = "2000px"
 LONGEST_WAIT_MS = 30_000  # should nothing be heard of it
 LOOK_MS = 1_000  # by then the window would be there, if the page has one
@@ -68,6 +69,11 @@ const spoken = [new URLSearchParams(location.search).get('lang'), ...(navigator.
 for (const node of element.querySelectorAll('[data-early]')) node.textContent = early[spoken][node.dataset.early];
 """
 
+# Where its first screen was drawn before Gradio had made the places, a panel is there already.
+_AHEAD = """const ahead = document.getElementById('attn-ahead') && import(at('ui/web/ahead.js'));
+Promise.resolve(ahead).then((module) => module?.adopted('NAME', element, host), () => false)
+  .then((there) => there || start());"""
+
 
 def _glue(name: str, events: Sequence[str]) -> str:
     """The function body that Gradio runs once per mount: it fetches the panel's modules and makes Gradio their host."""
@@ -90,7 +96,7 @@ const host = {{
   setTimeout(done, {LONGEST_WAIT_MS});
   setTimeout(() => {{ if (!document.querySelector('.attn-explorer')) done(); }}, {LOOK_MS});
 }});
-turn.then(() => new Promise((done) => {{
+const start = () => turn.then(() => new Promise((done) => {{
   if ({json.dumps(name in FIRST)}) return done();
   const watcher = new IntersectionObserver((entries) => {{
     if (!entries.some((entry) => entry.isIntersecting)) return;
@@ -108,6 +114,7 @@ turn.then(() => new Promise((done) => {{
   texts.offerLanguages({json.dumps(list(LANGUAGES))});
   return panel.mount(element, host);
 }}).catch((error) => console.error('Error executing js_on_load of {name}:', error));
+{_AHEAD.replace("NAME", name) if name in AHEAD else "start();"}
 """
 
 

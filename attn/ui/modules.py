@@ -58,11 +58,13 @@ def base_expression() -> str:
     """JavaScript for the address, as a URL, that every path of `served_files` is relative to.
 
     The page's own address need not end in a slash, nor be where the server is: Gradio knows where that is, and in a
-    page of somebody else's its element does.
+    page of somebody else's its element does. Whoever asks before Gradio runs says so once for all: it may mend its
+    address, and a module under two addresses would be two.
     """
     element = 'document.querySelector("gradio-app[src]")?.getAttribute("src")'
     server = f"window.gradio_config?.root ?? {element} ?? location.origin"
-    return f'new URL("{ADDRESS}/{version()}/", new URL({server}, location.href).href.replace(/[/]*$/, "/"))'
+    path = f'new URL({server}, location.href).href.replace(/[/]*$/, "/") + "{ADDRESS}/{version()}/"'
+    return f"new URL(window.attnBase ?? ({path}))"
 
 
 def call(name: str, expression: str, arguments: str = "") -> str:

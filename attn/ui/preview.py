@@ -1,7 +1,7 @@
 """What a link to the page looks like where it is shared: its title, a sentence, its picture.
 
 Gradio names itself there, in the HTML it serves; `head=` comes too late, it is put in by the browser, which those who
-draw link previews do not run. Where Node renders the page (server-side rendering) its HTML does not pass here.
+draw link previews do not run. What the page draws first is put in on the same way, see `attn.ui.ahead`.
 """
 
 import html
@@ -16,18 +16,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from attn.texts import LANGUAGES, text
+from attn.ui.ahead import with_first_screen
 
 PICTURE = Path(__file__).parent / "preview.jpg"
 SIZE = (1200, 630)
 PICTURE_PATH = "/gradio_api/attn/preview.jpg"
-# An embedded window and one for a lecture room are laid out as such before anything is drawn: nothing jumps.
-EARLY = """<script>
-for (const name of ["embed", "present"]) {
-  const value = new URLSearchParams(location.search).get(name);
-  if (value !== null) document.documentElement.dataset[name] = value;
-}
-</script>
-<style>[data-present] .gradio-container > .main { max-width: none !important; }</style>"""
 _GRADIOS = re.compile(r'<meta\s+(?:property|name)="(?:og|twitter):[^>]*>\s*')
 
 
@@ -55,7 +48,7 @@ async def _picture(_: Request) -> Response:
 
 
 class PreviewTags:
-    """ASGI middleware: the page's HTML goes out with `preview_tags` in place of Gradio's own, and with `EARLY`."""
+    """ASGI middleware: the page's HTML goes out with `preview_tags` in place of Gradio's own, and its first screen."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -83,8 +76,10 @@ class PreviewTags:
     def _named(self, page: str, request: Request) -> str:
         wanted = request.headers.get("accept-language", "")[:2]
         address = get_root_url(request, "/", request.scope.get("root_path"))
-        tags = preview_tags(address, wanted if wanted in LANGUAGES else "en")
-        return _GRADIOS.sub("", page, count=0).replace("</head>", f"{tags}\n{EARLY}\n</head>", 1)
+        language = wanted if wanted in LANGUAGES else "en"
+        named = _GRADIOS.sub("", page).replace("</head>", f"{preview_tags(address, language)}\n</head>", 1)
+        spoken = request.query_params.get("lang", language)[:2]
+        return with_first_screen(named, address, spoken if spoken in LANGUAGES else language)
 
 
 PREVIEW_TAGS = Middleware(PreviewTags)

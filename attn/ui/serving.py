@@ -228,6 +228,8 @@ def launch_options() -> dict[str, Any]:
         "share": False,
         # Gradio's look at its own page: it ends the program where that takes over 3 s, as on a busy machine.
         "_frontend": False,
+        # Spaces has Node render the page, without its map: `attn.ui.ahead` draws that sooner.
+        "ssr_mode": False,
     }
 
 

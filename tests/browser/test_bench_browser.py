@@ -57,7 +57,7 @@ def url(chromium: Any, torch_home: Path) -> Iterator[str]:
 def bench(open_page: Callable[..., Any], address: str) -> Any:
     page = open_page(address)
     # The link's, however late: where the server takes long, the page opens as it does without one.
-    page.wait_for_selector(".attn-explorer[data-state=ready]:not([data-rows='40'])", state="attached")
+    page.wait_for_selector("#explorer .attn-explorer[data-state=ready]:not([data-rows='40'])", state="attached")
     page.wait_for_selector(f"{BENCH}:not([data-stale])")
     page.wait_for_function(BAR)
     return page

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 
 # What Gradio's content delivery network serves.
 FRONTEND = Path(gradio.__file__).parent / "templates" / "frontend"
-READY = ".attn-explorer[data-state=ready]"
+READY = "#explorer .attn-explorer[data-state=ready]"
 PAGES = {
     "/element.html": """<!doctype html><html lang="fr"><title>Un cours</title>
 <script type="module" src="gradio.js"></script>

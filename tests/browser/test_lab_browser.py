@@ -45,7 +45,7 @@ def lab(app_url: str, open_page: Callable[..., Any]) -> Any:
 
 
 def open_lab(page: Any) -> None:
-    page.wait_for_selector(f".attn-explorer[data-state=ready][data-rows='{SIDE // 8}']")  # the link's, however late
+    page.wait_for_selector(f"#explorer [data-state=ready][data-rows='{SIDE // 8}']")  # the link's, however late
     page.wait_for_function(BAR)
     page.evaluate("attn.page.set({ place: 'bench' })")
     page.wait_for_selector(".attn-channels[data-state=ready]")  # above the lab: it moves it down

@@ -14,7 +14,7 @@ STEPS = ("where", "pixel", "gates", "affine", "shuffle", "sentence", "end")
 # Map and lane are there, all queries with them, of the same controls, and those are what the address says; what goes
 # through all queries is over, and the sentence says so.
 SETTLED = """() => {
-  const map = document.querySelector('.attn-explorer[data-state=ready][data-whole]');
+  const map = document.querySelector('#explorer .attn-explorer[data-state=ready][data-whole]');
   const lane = document.querySelector('.attn-channel-lane[data-state=ready]');
   if (!map || !lane || map.dataset.key !== lane.dataset.key) return false;
   const said = map.querySelector('.ax-sentence').textContent;

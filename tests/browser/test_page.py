@@ -23,7 +23,7 @@ pytestmark = pytest.mark.browser
 
 LION, CHEETAH = get_image("lion.jpg"), get_image("cheetah.jpg")
 NOTICE = ".attn-banner"
-READY = ".attn-explorer[data-state=ready]"
+READY = "#explorer .attn-explorer[data-state=ready]"
 
 
 @pytest.fixture

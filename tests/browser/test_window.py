@@ -14,7 +14,7 @@ from tests.conftest import BAR, quiet
 
 pytestmark = pytest.mark.browser
 
-MAP = ".attn-explorer[data-state=ready]"
+MAP = "#explorer .attn-explorer[data-state=ready]"
 LANE = ".attn-channel-lane[data-state=ready]"
 # What a person can use, in sight and above the fold.
 COUNTS = """() => {

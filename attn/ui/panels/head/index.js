@@ -10,7 +10,7 @@ export const PLACES = ['see', 'bench', 'reference'];
 export async function mount(element, host) {
   await loadTexts('window', 'page');
   const root = element.querySelector('.attn-page-head');
-  const page = element.closest('.gradio-container') ?? document.documentElement;
+  const page = (ownsDocument() ? null : element.closest('.gradio-container')) ?? document.documentElement;
   const flags = new URLSearchParams(ownsDocument() ? location.search : '');
   if (flags.get('embed')) page.dataset.embed = flags.get('embed');
   if (flags.has('present')) page.dataset.present = '';
@@ -49,7 +49,7 @@ export async function mount(element, host) {
   root.querySelector('.attn-skip').addEventListener('click', (event) => {
     event.preventDefault();
     go('see');
-    document.querySelector('#explorer canvas')?.focus();
+    document.querySelector('.attn-explorer canvas')?.focus();
   });
 
   // The panels at once; Gradio's own components by way of the server.

@@ -212,6 +212,7 @@ export async function mount(element, host) {
 
   on(root, 'attn:answered', answered);
   on(root, 'attn:state', ({ state }) => remember({ view: state }));
+  if (latest('attn:state')) remember({ view: latest('attn:state').state }); // before this script came
   on(root, 'attn:place', (now) => {
     place = now.place;
     open(false, { focus: false });

@@ -6,7 +6,7 @@ import { explainTerms } from '../../web/glossary.js';
 import { handed } from '../../web/hand.js';
 import { h } from '../../web/reactive.js';
 import { rich } from '../../web/rich.js';
-import { emit, newSource, on, onSpoken } from '../../web/services.js';
+import { emit, latest, newSource, on, onSpoken } from '../../web/services.js';
 import { subscribe } from '../../web/shown.js';
 import { loadTexts, t } from '../../web/texts.js';
 import { onLooks } from '../../web/theme.js';
@@ -279,7 +279,9 @@ export async function mount(element, host) {
     go(step, { quick: true, tell: false });
     requestAnimationFrame(() => nodes[step]?.scrollIntoView({ block: 'start' })); // the browser goes back to where it was
   });
-  on(root, 'attn:story', ({ step } = {}) => go(stepNamed(step)?.id ?? STEPS[0].id));
+  const begin = ({ step } = {}) => go(stepNamed(step)?.id ?? STEPS[0].id);
+  on(root, 'attn:story', begin);
+  if (latest('attn:story')) begin(latest('attn:story')); // asked for before this script came: once it is built
   on(root, 'attn:goto', ({ step }) => { if (stepNamed(step)) go(step, { quick: true, tell: false }); });
   onSpoken(root, async () => {
     await loadTexts('story', 'statements');

@@ -1,0 +1,96 @@
+// The first screen before Gradio's page is there (see ui/ahead.py): the HTML holds what its panels are made of and what
+// they show. Each is drawn where Gradio will have it, and its node moves there once Gradio has made the place. Where that
+// cannot be had, the page comes as Gradio makes it.
+import { h } from './reactive.js';
+import { offerLanguages } from './texts.js';
+
+const place = document.getElementById('attn-ahead');
+const drawn = new Map(); // panel → its node, and what stands in for Gradio as its host
+const IDS = /#(attn-head|attn-see|attn-window|explorer)(?![\w-])/g;
+
+// The page's looks, for the places here; as in Gradio's page they outweigh a panel's own.
+const looksHere = (css) => css.replace(IDS, ':is(#_ #_, [data-ahead="$1"])')
+  .replaceAll('.gradio-container', ':is(.gradio-container, #attn-ahead)');
+
+// A host that keeps what it is told until Gradio's own is met.
+function makeHost(value) {
+  let host = null;
+  let met;
+  const meeting = new Promise((done) => { met = done; });
+  const watchers = [];
+  const told = [];
+  return {
+    get value() { return host ? host.value : value; },
+    watch: (callback) => (host ? host.watch(callback) : watchers.push(callback)),
+    trigger: (...event) => (host ? host.trigger(...event) : told.push(event)),
+    ask: async (...question) => (await meeting).ask(...question),
+    meet(gradios) {
+      host = gradios;
+      met(host);
+      watchers.forEach((callback) => host.watch(callback));
+      if (JSON.stringify(host.value) !== JSON.stringify(value)) watchers.forEach((callback) => callback());
+      told.forEach((event) => host.trigger(...event));
+    },
+  };
+}
+
+function leave(panel) {
+  drawn.delete(panel);
+  if (!drawn.size) place.remove();
+}
+
+/** Whether `panel` is drawn, or about to be: then it is in Gradio's `element` from now on, and `host` is its host. */
+export function adopted(panel, element, host) {
+  if (!drawn.has(panel)) return false;
+  const { node, standIn } = drawn.get(panel);
+  node.parentElement.style.height = `${node.parentElement.offsetHeight}px`; // what is below it stays where it is
+  element.replaceChildren();
+  if (element.moveBefore) element.moveBefore(node, null); // what is focused, open or held stays so
+  else element.append(node);
+  node.style.visibility = '';
+  leave(panel);
+  standIn.meet(host);
+  return true;
+}
+
+async function draw(panel) {
+  const { node, standIn } = drawn.get(panel);
+  try {
+    const { mount } = await import(`../panels/${panel}/index.js`);
+    await mount(node, standIn);
+    node.style.visibility = ''; // with its words: without, what stands beside them would jump
+  } catch (error) {
+    console.error(`Error in ${panel}, ahead of Gradio:`, error);
+    if (!drawn.has(panel)) return;
+    node.remove();
+    leave(panel); // Gradio makes its own
+  }
+}
+
+/** Draws the panels there are places for, from Gradio's description of its page. */
+export function drawAhead(config, languages) {
+  const places = [...place.querySelectorAll('[data-panel]')];
+  const propsOf = (panel) => config?.components
+    ?.find(({ props }) => props.component_class_name?.toLowerCase() === panel)?.props;
+  const late = document.querySelector('gradio-app [id^=html-]'); // Gradio makes its own already
+  if (late || !places.every(({ dataset }) => propsOf(dataset.panel))) {
+    place.remove();
+    return;
+  }
+  offerLanguages(languages);
+  const theme = new URLSearchParams(location.search).get('__theme');
+  const dark = theme === 'dark' || (theme !== 'light' && matchMedia('(prefers-color-scheme: dark)').matches);
+  document.body.classList.toggle('dark', dark); // as Gradio does
+  place.className = `gradio-container-${config.version.replaceAll('.', '-')}`;
+  for (const here of places) {
+    const { panel } = here.dataset;
+    const { html_template: markup, css_template: looks, value } = propsOf(panel);
+    const node = h('div', { id: `ahead-${panel}`, class: 'ahead-panel', style: 'visibility: hidden' });
+    node.innerHTML = markup;
+    here.append(node);
+    place.append(h('style', {}, `#${node.id} { ${looks} }`));
+    drawn.set(panel, { node, standIn: makeHost(value) });
+  }
+  place.append(h('style', {}, looksHere(config.css)));
+  [...drawn.keys()].forEach(draw);
+}

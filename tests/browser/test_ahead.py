@@ -1,0 +1,188 @@
+"""The first screen before Gradio's page is there."""
+
+import re
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from attn.texts import text
+from tests.conftest import BAR, PATIENCE_S
+
+pytestmark = pytest.mark.browser
+
+GRADIO = re.compile(r"/assets/index-[^/]*\.js$")
+MAP = "#attn-ahead .attn-explorer[data-state=ready]"
+WHOLE = "#explorer .attn-explorer[data-state=ready]"
+LANE = ".attn-channel-lane[data-state=ready]"
+# Where everything of the map and of the head is; what is said at the pointer comes anew with its next movement.
+BOXES = """() => {
+  const roots = [...document.querySelectorAll('.attn-explorer, .attn-page-head')];
+  const parts = (root) => [root, ...root.querySelectorAll(':not(.attn-tip)')];
+  return Object.fromEntries(roots.flatMap((root) => parts(root).map((node, i) => {
+    const { x, y, width, height } = node.getBoundingClientRect();
+    return [`${root.className} ${i} ${node.tagName}`, [x, y, width, height].map(Math.round).join()];
+  })));
+}"""
+# Where the map's query is, drawn.
+LOOK = "(({ row, col }) => `${row} ${col}`)(document.querySelector('.attn-explorer').dataset)"
+
+
+def hold(page: Any, address: re.Pattern[str] | str) -> Callable[[], None]:
+    """Holds back what `page` asks for at ``address`` until the returned function is called."""
+    held: list[Any] = []
+    released = False
+
+    def meet(route: Any) -> None:
+        if released:
+            route.continue_()
+        else:
+            held.append(route)
+
+    def release() -> None:
+        nonlocal released
+        released = True
+        for route in held:
+            route.continue_()
+
+    page.route(address, meet)
+    return release
+
+
+@pytest.mark.parametrize(
+    ("size", "context"),
+    [
+        ((1440, 900), {}),
+        ((768, 1024), {"color_scheme": "dark", "locale": "zh-CN"}),
+        ((390, 844), {}),
+        ((800, 400), {}),
+    ],
+)
+def test_the_map_is_there_and_answers_before_gradio_and_stays_where_it_is(
+    app_url: str, open_page: Callable[..., Any], size: tuple[int, int], context: dict[str, Any]
+) -> None:
+    page = open_page("about:blank", hand=False, viewport={"width": size[0], "height": size[1]}, **context)
+    release = hold(page, GRADIO)
+    page.goto(app_url, wait_until="commit")
+    page.wait_for_selector(MAP)
+    language = "zh" if context else "en"
+    assert page.locator("h1").inner_text() == text(language, "window.headline")
+    assert page.evaluate("document.body.classList.contains('dark')") is bool(context)
+    assert page.locator("gradio-app *").count() == 0
+    before = page.evaluate(LOOK)
+    box = page.locator(f"{MAP} .ax-stage canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 4)
+    page.wait_for_function(f"(before) => ({LOOK}) !== before", arg=before)
+    page.wait_for_function("document.querySelector('.ax-sentence').textContent.includes('1,600')")
+    pointed = page.evaluate(LOOK)
+    page.evaluate("window.canvas = document.querySelector('.ax-stage canvas')")
+    boxes = page.evaluate(BOXES)
+    release()
+    page.wait_for_selector(WHOLE)
+    page.wait_for_selector("#attn-ahead", state="detached")
+    page.wait_for_function(BAR)
+    assert page.evaluate("window.canvas === document.querySelector('#explorer .ax-stage canvas')")
+    after = page.evaluate(BOXES)
+    moved = {name: (box, after.get(name)) for name, box in boxes.items() if box != after.get(name)}
+    assert moved == {}
+    assert page.evaluate(LOOK) == pointed
+    # What it told meanwhile has reached the program behind the page.
+    page.wait_for_selector(f"{WHOLE}[data-whole]")
+    page.wait_for_selector(LANE)
+
+
+def test_without_its_script_the_page_comes_as_gradio_makes_it(app_url: str, open_page: Callable[..., Any]) -> None:
+    page = open_page("about:blank")
+    page.route("**/ui/web/ahead.js", lambda route: route.abort())
+    page.goto(app_url)
+    page.wait_for_selector(f"{WHOLE}[data-whole]")
+    page.wait_for_selector(LANE)
+
+
+def test_a_panel_that_cannot_be_drawn_before_is_drawn_by_gradio(app_url: str, chromium: Any) -> None:
+    context = chromium.new_context()
+    context.set_default_timeout(1000 * PATIENCE_S)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    failed = "Error in explorer, ahead of Gradio"
+    release = hold(page, GRADIO)
+    page.route(
+        "**/explorer/pins.js",
+        lambda route: route.continue_() if any(failed in text for text in said) else route.abort(),
+    )
+    with page.expect_console_message(lambda message: failed in message.text):
+        page.goto(app_url, wait_until="commit")
+    release()
+    page.wait_for_selector(WHOLE)
+    page.wait_for_selector(LANE)
+    assert page.locator("#attn-ahead").count() == 0
+    context.close()
+
+
+def test_a_link_to_another_map_does_not_wait(app_url: str, open_page: Callable[..., Any]) -> None:
+    page = open_page("about:blank")
+    release = hold(page, "**/ui/web/ahead.js")
+    with page.expect_request(GRADIO):
+        page.goto(f"{app_url}?example=cheetah", wait_until="commit")
+    release()
+    page.wait_for_selector(f"{WHOLE}[data-rows='27'][data-cols='40']")
+    assert page.locator(".attn-explorer").count() == 1
+
+
+def test_what_is_done_before_gradio_is_there_is_kept(app_url: str, open_page: Callable[..., Any]) -> None:
+    page = open_page("about:blank")
+    release = hold(page, GRADIO)
+    page.goto(app_url, wait_until="commit")
+    page.wait_for_selector(MAP)
+    page.locator(".attn-languages button").click()
+    page.locator(".ax-view").filter(has_text=text("zh", "window.view")).click()
+    page.locator(f"{MAP} .ax-stage canvas").click(position={"x": 40, "y": 40})
+    page.locator(f"{MAP}[data-pins='1']").wait_for()
+    page.keyboard.press("?")
+    page.locator(".attn-explorer dialog[open]").wait_for()
+    release()
+    page.wait_for_selector(f"{WHOLE}[data-view][data-pins='1']")
+    page.wait_for_selector("#attn-ahead", state="detached")
+    page.locator(".attn-explorer dialog[open]").wait_for()
+    page.locator("#attn-upload").filter(has_text=text("zh", "window.photograph")).wait_for()
+    page.wait_for_function("new URLSearchParams(location.search).get('view')?.includes('p')")
+
+
+def test_the_story_asked_for_before_it_is_there_begins(app_url: str, open_page: Callable[..., Any]) -> None:
+    page = open_page("about:blank", hand=False)
+    release = hold(page, GRADIO)
+    page.goto(app_url, wait_until="commit")
+    page.wait_for_selector(MAP)
+    page.locator(".attn-story-start").click()
+    release()
+    page.wait_for_function("new URLSearchParams(location.search).get('step') === 'where'")
+    page.wait_for_function(
+        """() => { const step = document.querySelector('#story-where')?.getBoundingClientRect();
+          return step && step.top >= -1 && step.bottom > 0 && step.top < innerHeight / 2; }"""
+    )
+
+
+def test_a_place_that_is_opened_before_stays_open(app_url: str, open_page: Callable[..., Any]) -> None:
+    page = open_page("about:blank")
+    release = hold(page, GRADIO)
+    page.goto(app_url, wait_until="commit")
+    page.wait_for_selector(MAP)
+    page.locator("nav [data-place=reference]").click()
+    page.wait_for_selector(MAP, state="hidden")
+    release()
+    page.locator("#attn-statements").get_by_role("heading").first.wait_for()
+    page.locator("#attn-formulas .katex").first.wait_for()  # filled when somebody goes there
+
+
+def test_what_is_fetched_first_is_there(app_url: str) -> None:
+    with urllib.request.urlopen(f"{app_url}?lang=zh", timeout=PATIENCE_S) as answer:
+        page = answer.read().decode()
+    assert page.index('charset="utf-8"') < 1024
+    addresses = re.findall(r'<link rel="(?:modulepreload|preload)"[^>]* href="(http[^"]+)"', page)
+    assert any("texts/zh/explorer.json" in address for address in addresses)
+    assert sum(".js" in address for address in addresses) > 20
+    for address in addresses:
+        with urllib.request.urlopen(address, timeout=PATIENCE_S) as answer:
+            assert answer.status == 200
