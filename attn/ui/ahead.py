@@ -12,10 +12,10 @@ from pathlib import Path
 
 from attn.texts import LANGUAGES
 from attn.ui.address import LINKED
-from attn.ui.component import AHEAD
 from attn.ui.modules import ADDRESS, base_expression, imports, version
 
-TEXTS = ("language", "figure", "window", "page", "explorer")  # what those panels say
+PANELS = ("head", "explorer")  # what comes first
+TEXTS = ("language", "figure", "window", "page", "explorer")  # what they say
 LONGEST_MS = 1500  # that Gradio's script waits for the map
 # An embedded window and one for a lecture room are laid out as such before anything is drawn: nothing jumps.
 LAID_OUT = """<script>
@@ -55,7 +55,7 @@ def _preloads(address: str, language: str) -> str:
 
 @cache
 def _modules() -> tuple[str, ...]:
-    mains = ["ui/web/ahead.js", *(f"ui/panels/{name}/index.js" for name in AHEAD)]
+    mains = ["ui/web/ahead.js", *(f"ui/panels/{name}/index.js" for name in PANELS)]
     return tuple(dict.fromkeys(path for main in mains for path in imports(main)))
 
 

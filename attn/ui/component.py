@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 # On the first screen. The others' modules wait for the first map, and until they are two screens away or nearer; those
 # in a place that is not open, until it is.
 FIRST = ("head", "page", "explorer", "lane")
-AHEAD = ("head", "explorer")  # drawn before Gradio has made their places, see web/ahead.js
+AHEAD = ("head", "explorer", "lane")  # drawn before Gradio has made their places, see ahead.html
 NEAR = "2000px"
 LONGEST_WAIT_MS = 30_000  # should nothing be heard of it
 LOOK_MS = 1_000  # by then the window would be there, if the page has one

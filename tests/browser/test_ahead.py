@@ -16,10 +16,11 @@ GRADIO = re.compile(r"/assets/index-[^/]*\.js$")
 MAP = "#attn-ahead .attn-explorer[data-state=ready]"
 WHOLE = "#explorer .attn-explorer[data-state=ready]"
 LANE = ".attn-channel-lane[data-state=ready]"
-# Where everything of the map and of the head is; what is said at the pointer comes anew with its next movement.
+# Where everything of the map and the head is, and the other half's picture. What is said at the pointer comes with its
+# next movement.
 BOXES = """() => {
-  const roots = [...document.querySelectorAll('.attn-explorer, .attn-page-head')];
-  const parts = (root) => [root, ...root.querySelectorAll(':not(.attn-tip)')];
+  const roots = [...document.querySelectorAll('.attn-explorer, .attn-page-head, .lane-stage')];
+  const parts = (root) => [root, ...root.querySelectorAll(':not(.attn-tip, .lane-stage *)')];
   return Object.fromEntries(roots.flatMap((root) => parts(root).map((node, i) => {
     const { x, y, width, height } = node.getBoundingClientRect();
     return [`${root.className} ${i} ${node.tagName}`, [x, y, width, height].map(Math.round).join()];
@@ -68,6 +69,7 @@ def test_the_map_is_there_and_answers_before_gradio_and_stays_where_it_is(
     page.wait_for_selector(MAP)
     language = "zh" if context else "en"
     assert page.locator("h1").inner_text() == text(language, "window.headline")
+    page.locator(".lane-notice").filter(has_text=text(language, "window.lane.waiting")).wait_for()
     assert page.evaluate("document.body.classList.contains('dark')") is bool(context)
     assert page.locator("gradio-app *").count() == 0
     before = page.evaluate(LOOK)

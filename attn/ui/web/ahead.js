@@ -5,7 +5,7 @@ import { h } from './reactive.js';
 import { offerLanguages } from './texts.js';
 
 const place = document.getElementById('attn-ahead');
-const drawn = new Map(); // panel → its node, and what stands in for Gradio as its host
+const drawn = new Map(); // panel → its node, what stands in for Gradio as its host, and whether it has begun to be drawn
 const IDS = /#(attn-head|attn-see|attn-window|explorer)(?![\w-])/g;
 
 // The page's looks, for the places here; as in Gradio's page they outweigh a panel's own.
@@ -41,56 +41,66 @@ function leave(panel) {
 
 /** Whether `panel` is drawn, or about to be: then it is in Gradio's `element` from now on, and `host` is its host. */
 export function adopted(panel, element, host) {
-  if (!drawn.has(panel)) return false;
-  const { node, standIn } = drawn.get(panel);
+  const { node, standIn, begun } = drawn.get(panel) ?? {};
+  if (!node) return false;
   node.parentElement.style.height = `${node.parentElement.offsetHeight}px`; // what is below it stays where it is
-  element.replaceChildren();
-  if (element.moveBefore) element.moveBefore(node, null); // what is focused, open or held stays so
-  else element.append(node);
-  node.style.visibility = '';
+  if (begun) {
+    element.replaceChildren();
+    if (element.moveBefore) element.moveBefore(node, null); // what is focused, open or held stays so
+    else element.append(node);
+    node.style.visibility = '';
+  } else node.remove();
   leave(panel);
-  standIn.meet(host);
-  return true;
+  if (begun) standIn.meet(host);
+  return begun;
 }
 
+// Whether it is there now.
 async function draw(panel) {
-  const { node, standIn } = drawn.get(panel);
+  if (!drawn.has(panel)) return false;
+  const one = drawn.get(panel);
+  one.begun = true;
   try {
     const { mount } = await import(`../panels/${panel}/index.js`);
-    await mount(node, standIn);
-    node.style.visibility = ''; // with its words: without, what stands beside them would jump
+    await mount(one.node, one.standIn);
+    one.node.style.visibility = ''; // with its words: without, what stands beside them would jump
+    return true;
   } catch (error) {
     console.error(`Error in ${panel}, ahead of Gradio:`, error);
-    if (!drawn.has(panel)) return;
-    node.remove();
-    leave(panel); // Gradio makes its own
+    if (drawn.has(panel)) {
+      one.node.remove();
+      leave(panel); // Gradio makes its own
+    }
+    return false;
   }
 }
 
-/** Draws the panels there are places for, from Gradio's description of its page. */
-export function drawAhead(config, languages) {
+/** Draws the panels there are places for, from Gradio's description of its page; gives whether all that come first are. */
+export async function drawAhead(config, languages) {
   const places = [...place.querySelectorAll('[data-panel]')];
-  const propsOf = (panel) => config?.components
-    ?.find(({ props }) => props.component_class_name?.toLowerCase() === panel)?.props;
+  const propsOf = ({ dataset }) => config?.components?.find(({ props }) => props.elem_id === dataset.ahead)?.props;
   const late = document.querySelector('gradio-app [id^=html-]'); // Gradio makes its own already
-  if (late || !places.every(({ dataset }) => propsOf(dataset.panel))) {
+  if (late || !places.every(propsOf)) {
     place.remove();
-    return;
+    return false;
   }
   offerLanguages(languages);
   const theme = new URLSearchParams(location.search).get('__theme');
   const dark = theme === 'dark' || (theme !== 'light' && matchMedia('(prefers-color-scheme: dark)').matches);
-  document.body.classList.toggle('dark', dark); // as Gradio does
+  document.body.classList.toggle('dark', dark); // as Gradio does, this and the next
+  document.body.style.background = 'var(--body-background-fill)';
   place.className = `gradio-container-${config.version.replaceAll('.', '-')}`;
   for (const here of places) {
     const { panel } = here.dataset;
-    const { html_template: markup, css_template: looks, value } = propsOf(panel);
+    const { html_template: markup, css_template: looks, value } = propsOf(here);
     const node = h('div', { id: `ahead-${panel}`, class: 'ahead-panel', style: 'visibility: hidden' });
     node.innerHTML = markup;
     here.append(node);
     place.append(h('style', {}, `#${node.id} { ${looks} }`));
-    drawn.set(panel, { node, standIn: makeHost(value) });
+    drawn.set(panel, { node, standIn: makeHost(value), begun: false });
   }
   place.append(h('style', {}, looksHere(config.css)));
-  [...drawn.keys()].forEach(draw);
+  const [first, later] = [false, true].map((is) => places.filter(({ dataset }) => 'after' in dataset === is));
+  for (const { dataset } of later) document.addEventListener(dataset.after, () => draw(dataset.panel), { once: true });
+  return (await Promise.all(first.map(({ dataset }) => draw(dataset.panel)))).every(Boolean);
 }
