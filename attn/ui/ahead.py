@@ -10,8 +10,8 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
-from attn.texts import LANGUAGES
 from attn.ui.address import LINKED
+from attn.ui.component import AHEAD, early_words
 from attn.ui.modules import ADDRESS, base_expression, imports, version
 
 PANELS = ("head", "explorer")  # what comes first
@@ -63,9 +63,9 @@ def _modules() -> tuple[str, ...]:
 def _places() -> str:
     filled = {
         "BASE": base_expression(),
-        "LANGUAGES": json.dumps(list(LANGUAGES)),
         "LINKED": json.dumps(list(LINKED)),
         "LONGEST_MS": str(LONGEST_MS),
+        "WORDS": json.dumps(early_words(*AHEAD)),
     }
     markup = (Path(__file__).parent / "ahead.html").read_text("utf-8")
     return LAID_OUT + re.sub(r"\b[A-Z_]{4,}\b", lambda name: filled[name[0]], markup)

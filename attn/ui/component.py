@@ -75,12 +75,18 @@ Promise.resolve(ahead).then((module) => module?.adopted('NAME', element, host), 
   .then((there) => there || start());"""
 
 
+def early_words(*names: str) -> dict[str, dict[str, str]]:
+    """Language → key → text of what these panels say before their texts have come."""
+    markup = "".join((HERE / "panels" / name / "panel.html").read_text("utf-8") for name in names)
+    keys = re.findall(r'data-early="([^"]+)"', markup)
+    return {code: {key: text(code, key) for key in keys} for code in LANGUAGES}
+
+
 def _glue(name: str, events: Sequence[str]) -> str:
     """The function body that Gradio runs once per mount: it fetches the panel's modules and makes Gradio their host."""
     main, texts = f"ui/panels/{name}/index.js", "ui/web/texts.js"
     paths = json.dumps(list(imports(main)))
-    keys = re.findall(r'data-early="([^"]+)"', (HERE / "panels" / name / "panel.html").read_text("utf-8"))
-    early = json.dumps({code: {key: text(code, key) for key in keys} for code in LANGUAGES}) if keys else ""
+    early = early_words(name)
     return f"""// triggers: {", ".join(map(json.dumps, events)) or "nothing"}
 const base = {base_expression()};
 const at = (path) => new URL(path, base).href;
@@ -90,7 +96,7 @@ const host = {{
   trigger,
   ask: (name, argument) => server[name](argument),
 }};
-{_EARLY % early if early else ""}const turn = new Promise((done) => {{
+{_EARLY % json.dumps(early) if early["en"] else ""}const turn = new Promise((done) => {{
   if ({json.dumps(name in FIRST)} || window.attn?.latest('attn:map')) return done();
   document.addEventListener('attn:map', () => setTimeout(done), {{ once: true }});
   setTimeout(done, {LONGEST_WAIT_MS});

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from attn.texts import text
+from attn.ui.ahead import LONGEST_MS
 from tests.conftest import BAR, PATIENCE_S
 
 pytestmark = pytest.mark.browser
@@ -28,6 +29,10 @@ BOXES = """() => {
 }"""
 # Where the map's query is, drawn.
 LOOK = "(({ row, col }) => `${row} ${col}`)(document.querySelector('.attn-explorer').dataset)"
+
+# Gradio's script is not begun because it has waited long enough.
+NEVER = f"""const later = window.setTimeout;
+window.setTimeout = (call, ms, ...values) => (ms === {LONGEST_MS} ? 0 : later(call, ms, ...values));"""
 
 
 def hold(page: Any, address: re.Pattern[str] | str) -> Callable[[], None]:
@@ -96,6 +101,7 @@ def test_the_map_is_there_and_answers_before_gradio_and_stays_where_it_is(
 
 def test_without_its_script_the_page_comes_as_gradio_makes_it(app_url: str, open_page: Callable[..., Any]) -> None:
     page = open_page("about:blank")
+    page.add_init_script(NEVER)
     page.route("**/ui/web/ahead.js", lambda route: route.abort())
     page.goto(app_url)
     page.wait_for_selector(f"{WHOLE}[data-whole]")
@@ -106,6 +112,7 @@ def test_a_panel_that_cannot_be_drawn_before_is_drawn_by_gradio(app_url: str, ch
     context = chromium.new_context()
     context.set_default_timeout(1000 * PATIENCE_S)
     page = context.new_page()
+    page.add_init_script(NEVER)
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     failed = "Error in explorer, ahead of Gradio"
@@ -123,18 +130,37 @@ def test_a_panel_that_cannot_be_drawn_before_is_drawn_by_gradio(app_url: str, ch
     context.close()
 
 
+@pytest.mark.parametrize(("panel", "key"), [("explorer", "window.where"), ("lane", "window.which")])
+def test_a_panel_whose_script_is_late_says_what_it_is(
+    app_url: str, open_page: Callable[..., Any], panel: str, key: str
+) -> None:
+    page = open_page("about:blank")
+    release = hold(page, f"**/panels/{panel}/index.js")
+    page.goto(app_url, wait_until="commit")
+    page.locator(f"#{panel} h2").filter(has_text=text("en", key)).wait_for()
+    page.wait_for_selector("#attn-ahead", state="detached")
+    assert page.locator(f"#{panel} h2").inner_text() == text("en", key)
+    release()
+    page.wait_for_selector(LANE)
+    page.wait_for_selector(f"{WHOLE}[data-whole]")
+
+
 def test_a_link_to_another_map_does_not_wait(app_url: str, open_page: Callable[..., Any]) -> None:
     page = open_page("about:blank")
+    page.add_init_script(NEVER)
     release = hold(page, "**/ui/web/ahead.js")
-    with page.expect_request(GRADIO):
-        page.goto(f"{app_url}?example=cheetah", wait_until="commit")
+    page.goto(f"{app_url}?example=cheetah", wait_until="commit")
+    page.wait_for_selector("gradio-app .attn-explorer", state="attached")
     release()
     page.wait_for_selector(f"{WHOLE}[data-rows='27'][data-cols='40']")
     assert page.locator(".attn-explorer").count() == 1
 
 
-def test_what_is_done_before_gradio_is_there_is_kept(app_url: str, open_page: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("moves", [True, False])
+def test_what_is_done_before_gradio_is_there_is_kept(app_url: str, open_page: Callable[..., Any], moves: bool) -> None:
     page = open_page("about:blank")
+    if not moves:  # as in browsers that cannot move a node as it is
+        page.add_init_script("delete Element.prototype.moveBefore")
     release = hold(page, GRADIO)
     page.goto(app_url, wait_until="commit")
     page.wait_for_selector(MAP)
@@ -143,13 +169,15 @@ def test_what_is_done_before_gradio_is_there_is_kept(app_url: str, open_page: Ca
     page.locator(f"{MAP} .ax-stage canvas").click(position={"x": 40, "y": 40})
     page.locator(f"{MAP}[data-pins='1']").wait_for()
     page.keyboard.press("?")
-    page.locator(".attn-explorer dialog[open]").wait_for()
+    page.locator(".attn-explorer dialog:modal").wait_for()
     release()
     page.wait_for_selector(f"{WHOLE}[data-view][data-pins='1']")
     page.wait_for_selector("#attn-ahead", state="detached")
-    page.locator(".attn-explorer dialog[open]").wait_for()
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#explorer dialog", state="hidden")
     page.locator("#attn-upload").filter(has_text=text("zh", "window.photograph")).wait_for()
     page.wait_for_function("new URLSearchParams(location.search).get('view')?.includes('p')")
+    page.wait_for_function("new URLSearchParams(location.search).get('lang') === 'zh'")
 
 
 def test_the_story_asked_for_before_it_is_there_begins(app_url: str, open_page: Callable[..., Any]) -> None:

@@ -39,6 +39,22 @@ function leave(panel) {
   if (!drawn.size) place.remove();
 }
 
+// What is focused, open or held stays so; where browsers do not yet do that, the first two.
+function move(node, element) {
+  if (element.moveBefore) {
+    element.moveBefore(node, null);
+    return;
+  }
+  const dialog = node.querySelector('dialog:modal');
+  const focused = document.activeElement;
+  element.append(node);
+  if (dialog) {
+    dialog.close();
+    dialog.showModal();
+  }
+  if (node.contains(focused)) focused.focus({ preventScroll: true });
+}
+
 /** Whether `panel` is drawn, or about to be: then it is in Gradio's `element` from now on, and `host` is its host. */
 export function adopted(panel, element, host) {
   const { node, standIn, begun } = drawn.get(panel) ?? {};
@@ -46,8 +62,7 @@ export function adopted(panel, element, host) {
   node.parentElement.style.height = `${node.parentElement.offsetHeight}px`; // what is below it stays where it is
   if (begun) {
     element.replaceChildren();
-    if (element.moveBefore) element.moveBefore(node, null); // what is focused, open or held stays so
-    else element.append(node);
+    move(node, element);
     node.style.visibility = '';
   } else node.remove();
   leave(panel);
@@ -75,8 +90,11 @@ async function draw(panel) {
   }
 }
 
-/** Draws the panels there are places for, from Gradio's description of its page; gives whether all that come first are. */
-export async function drawAhead(config, languages) {
+/**
+ * Draws the panels there are places for, from Gradio's description of its page; gives whether all that come first are.
+ * `words`: what they say before their texts have come, {language: {key: text}}.
+ */
+export async function drawAhead(config, words) {
   const places = [...place.querySelectorAll('[data-panel]')];
   const propsOf = ({ dataset }) => config?.components?.find(({ props }) => props.elem_id === dataset.ahead)?.props;
   const late = document.querySelector('gradio-app [id^=html-]'); // Gradio makes its own already
@@ -84,7 +102,7 @@ export async function drawAhead(config, languages) {
     place.remove();
     return false;
   }
-  offerLanguages(languages);
+  const said = words[offerLanguages(Object.keys(words))];
   const theme = new URLSearchParams(location.search).get('__theme');
   const dark = theme === 'dark' || (theme !== 'light' && matchMedia('(prefers-color-scheme: dark)').matches);
   document.body.classList.toggle('dark', dark); // as Gradio does, this and the next
@@ -95,6 +113,7 @@ export async function drawAhead(config, languages) {
     const { html_template: markup, css_template: looks, value } = propsOf(here);
     const node = h('div', { id: `ahead-${panel}`, class: 'ahead-panel', style: 'visibility: hidden' });
     node.innerHTML = markup;
+    for (const one of node.querySelectorAll('[data-early]')) one.textContent = said[one.dataset.early];
     here.append(node);
     place.append(h('style', {}, `#${node.id} { ${looks} }`));
     drawn.set(panel, { node, standIn: makeHost(value), begun: false });

@@ -55,6 +55,7 @@ export async function mount(element, host) {
   // The panels at once; Gradio's own components by way of the server.
   async function speak(code) {
     await setLanguage(code);
+    remember({ lang: code });
     host.trigger('language', { code });
     root.querySelector('.attn-languages button')?.focus();
   }
