@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from attn.texts import text
+from attn.ui.ahead import with_first_screen
 from attn.ui.preview import PICTURE, SIZE, preview_tags
 from tests.conftest import PATIENCE_S
 
@@ -44,7 +45,12 @@ def test_behind_a_proxy_the_address_is_the_visitors(app_url: str) -> None:
 
 
 def test_an_address_is_text_in_the_tags() -> None:
-    assert '"><script>' not in preview_tags('http://a"><script>')
+    address = 'http://a"><script>'
+    assert '"><script>' not in preview_tags(address)
+    page = '<html><head><meta charset="utf-8" /></head><body></body></html>'
+    head = with_first_screen(page, address, "en").partition("</head>")[0]
+    assert "modulepreload" in head
+    assert '"><script>' not in head
 
 
 def test_the_picture_is_small() -> None:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from attn.texts import LANGUAGES, text
 from attn.ui.ahead import with_first_screen
+from attn.ui.controls import known_language
 
 PICTURE = Path(__file__).parent / "preview.jpg"
 SIZE = (1200, 630)
@@ -74,9 +75,8 @@ class PreviewTags:
         await send({"type": "http.response.body", "body": body})
 
     def _named(self, page: str, request: Request) -> str:
-        wanted = request.headers.get("accept-language", "")[:2]
+        language = known_language(request.headers.get("accept-language", "")[:2])
         address = get_root_url(request, "/", request.scope.get("root_path"))
-        language = wanted if wanted in LANGUAGES else "en"
         named = _GRADIOS.sub("", page).replace("</head>", f"{preview_tags(address, language)}\n</head>", 1)
         spoken = request.query_params.get("lang", language)[:2]
         return with_first_screen(named, address, spoken if spoken in LANGUAGES else language)

@@ -130,6 +130,18 @@ def test_a_panel_that_cannot_be_drawn_before_is_drawn_by_gradio(app_url: str, ch
     context.close()
 
 
+def test_nothing_of_gradios_lies_over_it(app_url: str, open_page: Callable[..., Any]) -> None:
+    page = open_page("about:blank")
+    release = hold(page, re.compile(r"/assets/Blocks-[^/]*\.js$"))
+    page.goto(app_url, wait_until="commit")
+    page.wait_for_selector(MAP)
+    page.wait_for_selector("gradio-app [data-testid=status-tracker]", state="attached")
+    assert page.evaluate("document.querySelector('gradio-app').innerText.trim()") == ""
+    release()
+    page.wait_for_selector(WHOLE)
+    page.locator("gradio-app footer").wait_for()
+
+
 @pytest.mark.parametrize(("panel", "key"), [("explorer", "window.where"), ("lane", "window.which")])
 def test_a_panel_whose_script_is_late_says_what_it_is(
     app_url: str, open_page: Callable[..., Any], panel: str, key: str

@@ -11,9 +11,6 @@ export async function mount(element, host) {
   await loadTexts('window', 'page');
   const root = element.querySelector('.attn-page-head');
   const page = (ownsDocument() ? null : element.closest('.gradio-container')) ?? document.documentElement;
-  const flags = new URLSearchParams(ownsDocument() ? location.search : '');
-  if (flags.get('embed')) page.dataset.embed = flags.get('embed');
-  if (flags.has('present')) page.dataset.present = '';
   const buttons = PLACES.map((place) => h('button', { type: 'button', 'data-place': place, click: () => go(place) }));
   root.querySelector('nav').append(...buttons);
 
