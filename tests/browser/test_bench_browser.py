@@ -54,8 +54,8 @@ def url(chromium: Any, torch_home: Path) -> Iterator[str]:
         yield address
 
 
-def bench(open_page: Callable[..., Any], address: str) -> Any:
-    page = open_page(address)
+def bench(open_page: Callable[..., Any], address: str, **context: Any) -> Any:
+    page = open_page(address, **context)
     # The link's, however late: where the server takes long, the page opens as it does without one.
     page.wait_for_selector("#explorer .attn-explorer[data-state=ready]:not([data-rows='40'])", state="attached")
     page.wait_for_selector(f"{BENCH}:not([data-stale])")
@@ -94,7 +94,7 @@ def test_a_link_restores_the_columns_the_channel_and_the_sorting(
     settle(page)
     shown = rows_shown(page)
     for side in ({}, {"viewport": {"width": 390, "height": 844}}):
-        context = open_page(page.url, **side)
+        context = bench(open_page, page.url, **side)
         context.wait_for_selector(f"{BENCH}[data-columns='spatial xca cam'][data-channel='77']")
         assert context.locator(f"{BENCH} .choice input[value='column:2']").first.is_checked()
         assert context.locator(f"{BENCH} th[data-key=std_after]").get_attribute("aria-sort") == "ascending"
