@@ -7,8 +7,9 @@
   field to the frame in which the new map, or the returned image, stands; for a small photograph and for a camera's
   (12 megapixels, lying on its side in EXIF), on the network as it is and on two slower ones (PROFILES), with what
   travelled. Round trips one after the other: what 150 ms of latency add to the time, in units of 150 ms.
-- navigation to first map, and to the page's other parts around it, over a bare Gradio page with one image and one HTML
-  component until it shows both: of a first visit by a browser and of a second one, on those networks.
+- navigation to first map, to the bar that takes a photograph, and to Gradio's page around both, over a bare Gradio page
+  with one image and one HTML component until it shows both: of a first visit by a browser and of a second one, on those
+  networks.
 - server time from the decoded picture to the bytes of the first map, over the bare stem's forward at 320 px.
 - pointing, from the pointer event to the frame with the new map, against clicking on a gr.Image whose select event
   draws the overlay with matplotlib.
@@ -61,9 +62,11 @@ OPENED = """window.opened = [];
   const look = () => requestAnimationFrame(holds() ? note : look);
   look();
 });"""
-# The map is drawn before Gradio's page around it is there, see attn/ui/ahead.py.
+# The map and the bar are drawn before Gradio's page around them is there, see attn/ui/ahead.py.
 MAP_OPENED = """document.querySelector('.attn-explorer[data-state=ready]')
   ?.checkVisibility({ visibilityProperty: true })"""
+BAR_OPENED = """document.querySelector('#attn-ahead [data-ahead=attn-upload]:not(:empty)')
+  || (document.querySelector('#attn-upload') && window.attn?.page)"""
 ALL_OPENED = "document.querySelector('#explorer [data-state=ready]') && window.attn?.page"
 BARE_OPENED = """document.querySelector('#words p') && document.querySelector('#output img')?.complete
   && document.querySelector('#output img').naturalWidth"""
@@ -264,22 +267,22 @@ def time_uploads(driver: Any, app: Served, echo: Served, rounds: int) -> Iterato
 def time_opening(
     browser: Any, app: Served, bare: Served, profile: tuple[float, ...], rounds: int
 ) -> list[tuple[list[float], ...]]:
-    """Milliseconds from navigation: to first map, to the page around it, to all of the bare page.
+    """Milliseconds from navigation: to first map, to the bar, to the page around them, to all of the bare page.
 
     Of first visits, and of second ones, on a network (see PROFILES).
     """
-    visits: list[tuple[list[float], ...]] = [([], [], []), ([], [], [])]
+    visits: list[tuple[list[float], ...]] = [([], [], [], []), ([], [], [], [])]
     for _ in range(rounds + 1):
-        for server, places, holds in ((app, (0, 1), (MAP_OPENED, ALL_OPENED)), (bare, (2,), (BARE_OPENED,))):
+        for server, first, holds in ((app, 0, (MAP_OPENED, BAR_OPENED, ALL_OPENED)), (bare, 3, (BARE_OPENED,))):
             context = browser.new_context(viewport={"width": 1280, "height": 1000})
             for visit in visits:
                 page = context.new_page()
                 Line(page).emulate(*profile)
                 page.add_init_script(OPENED.replace("HOLDS", ", ".join(f"() => {one}" for one in holds)))
                 page.goto(server.url, wait_until="commit")
-                for i, place in enumerate(places):
+                for i in range(len(holds)):
                     page.wait_for_function("(i) => window.opened[i]", arg=i, timeout=120_000)
-                    visit[place].append(float(page.evaluate("(i) => window.opened[i]", i)))
+                    visit[first + i].append(float(page.evaluate("(i) => window.opened[i]", i)))
                 page.wait_for_timeout(3000)  # what follows the map
                 page.close()
             context.close()
@@ -417,10 +420,11 @@ def main() -> None:
                 running.append(Served("-m", "benchmarks.page", "--serve", "bare"))
                 for network, profile in PROFILES.items():
                     both = time_opening(driver, app, running[-1], profile, args.rounds)
-                    for visit, (mapped, whole, plain) in zip(("first", "second"), both, strict=True):
+                    for visit, (mapped, bar, whole, plain) in zip(("first", "second"), both, strict=True):
                         what = f"{visit} visit, {network}"
                         print(line(f"{what}: first map; bare page", mapped, plain, "≤ 1.5"))
-                        print(line(f"{what}: the page around it; bare page", whole, plain, ""), flush=True)
+                        print(line(f"{what}: the bar; bare page", bar, plain, ""))
+                        print(line(f"{what}: the page around them; bare page", whole, plain, ""), flush=True)
             if "pointing" in wanted:
                 running.append(Served("-m", "benchmarks.page", "--serve", "click"))
                 pointed, usual = time_pointing(context, app, running[-1], args.rounds)

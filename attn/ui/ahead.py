@@ -1,7 +1,8 @@
 """The first screen before Gradio's page is there: what the HTML holds for web/ahead.js.
 
-Gradio draws nothing before it has fetched and mounted all that all its components need. The window's map, and what the
-page claims, need little of that, and most of it is in the HTML already.
+Gradio draws nothing before it has fetched and mounted all that all its components need. The window's map, what the page
+claims and the bar that takes a photograph need little of that, and most of it is in the HTML already. What is asked of
+them before Gradio's page is there is told it then.
 """
 
 import json

@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 # On the first screen. The others' modules wait for the first map, and until they are two screens away or nearer; those
 # in a place that is not open, until it is.
 FIRST = ("head", "page", "explorer", "lane")
-AHEAD = ("head", "explorer", "lane")  # drawn before Gradio has made their places, see ahead.html
+AHEAD = ("head", "explorer", "lane", "page")  # drawn before Gradio has made their places, see ahead.html
 NEAR = "2000px"
 LONGEST_WAIT_MS = 30_000  # should nothing be heard of it
 LOOK_MS = 1_000  # by then the window would be there, if the page has one
@@ -70,7 +70,7 @@ for (const node of element.querySelectorAll('[data-early]')) node.textContent = 
 """
 
 # Where its first screen was drawn before Gradio had made the places, a panel is there already.
-_AHEAD = """const ahead = document.getElementById('attn-ahead') && import(at('ui/web/ahead.js'));
+_AHEAD = """const ahead = document.querySelector('#attn-ahead .ahead-panel') && import(at('ui/web/ahead.js'));
 Promise.resolve(ahead).then((module) => module?.adopted('NAME', element, host), () => false)
   .then((there) => there || start());"""
 

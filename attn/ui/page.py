@@ -85,7 +85,7 @@ def build_demo(settings: Settings | None = None) -> gr.Blocks:
         with gr.Column(elem_id="attn-see"):
             with gr.Row(elem_classes="attn-bar"):
                 upload = PhotographButton(file_types=["image"], size="sm", elem_id="attn-upload", **said["upload"])
-                bridge = Bridge(address_of(controls))
+                bridge = Bridge(address_of(controls), elem_id="page")
                 with gr.Column(elem_id="attn-settings"):
                     weights = gr.Radio(value=controls.settled().weights, **said["weights"])
                     position = gr.Checkbox(True, visible=weights.value in ("trained", "tuned"), **said["position"])

@@ -1,11 +1,14 @@
 """The first screen before Gradio's page is there."""
 
+import base64
 import re
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from gradio.media import get_image
 
 from attn.texts import text
 from attn.ui.ahead import LONGEST_MS
@@ -17,10 +20,11 @@ GRADIO = re.compile(r"/assets/index-[^/]*\.js$")
 MAP = "#attn-ahead .attn-explorer[data-state=ready]"
 WHOLE = "#explorer .attn-explorer[data-state=ready]"
 LANE = ".attn-channel-lane[data-state=ready]"
-# Where everything of the map and the head is, and the other half's picture. What is said at the pointer comes with its
-# next movement.
+BAR_AHEAD = "#attn-ahead [data-ahead=attn-upload]:not(:empty)"
+# Where everything of the map, the head and the bar is, and the other half's picture. What is said at the pointer comes
+# with its next movement.
 BOXES = """() => {
-  const roots = [...document.querySelectorAll('.attn-explorer, .attn-page-head, .lane-stage')];
+  const roots = [...document.querySelectorAll('.attn-explorer, .attn-page-head, .attn-page, .lane-stage')];
   const parts = (root) => [root, ...root.querySelectorAll(':not(.attn-tip, .lane-stage *)')];
   return Object.fromEntries(roots.flatMap((root) => parts(root).map((node, i) => {
     const { x, y, width, height } = node.getBoundingClientRect();
@@ -29,6 +33,15 @@ BOXES = """() => {
 }"""
 # Where the map's query is, drawn.
 LOOK = "(({ row, col }) => `${row} ${col}`)(document.querySelector('.attn-explorer').dataset)"
+
+DROP = """(photograph) => {
+  const bytes = Uint8Array.from(atob(photograph), (letter) => letter.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], 'cheetah.jpg', { type: 'image/jpeg' }));
+  document.querySelector('.ax-stage').dispatchEvent(
+    new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: transfer }),
+  );
+}"""
 
 # Gradio's script is not begun because it has waited long enough.
 NEVER = f"""const later = window.setTimeout;
@@ -75,6 +88,8 @@ def test_the_map_is_there_and_answers_before_gradio_and_stays_where_it_is(
     language = "zh" if context else "en"
     assert page.locator("h1").inner_text() == text(language, "window.headline")
     page.locator(".lane-notice").filter(has_text=text(language, "window.lane.waiting")).wait_for()
+    upload = page.locator(BAR_AHEAD)
+    assert upload.inner_text() == text(language, "window.photograph")
     assert page.evaluate("document.body.classList.contains('dark')") is bool(context)
     assert page.locator("gradio-app *").count() == 0
     before = page.evaluate(LOOK)
@@ -85,6 +100,7 @@ def test_the_map_is_there_and_answers_before_gradio_and_stays_where_it_is(
     pointed = page.evaluate(LOOK)
     page.evaluate("window.canvas = document.querySelector('.ax-stage canvas')")
     boxes = page.evaluate(BOXES)
+    button = upload.bounding_box()
     release()
     page.wait_for_selector(WHOLE)
     page.wait_for_selector("#attn-ahead", state="detached")
@@ -93,19 +109,27 @@ def test_the_map_is_there_and_answers_before_gradio_and_stays_where_it_is(
     after = page.evaluate(BOXES)
     moved = {name: (box, after.get(name)) for name, box in boxes.items() if box != after.get(name)}
     assert moved == {}
+    assert page.locator("#attn-upload").bounding_box() == pytest.approx(button, abs=0.5)
     assert page.evaluate(LOOK) == pointed
     # What it told meanwhile has reached the program behind the page.
     page.wait_for_selector(f"{WHOLE}[data-whole]")
     page.wait_for_selector(LANE)
 
 
-def test_without_its_script_the_page_comes_as_gradio_makes_it(app_url: str, open_page: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("fails", [True, False])
+def test_without_its_script_the_page_comes_as_gradio_makes_it(
+    app_url: str, open_page: Callable[..., Any], fails: bool
+) -> None:
     page = open_page("about:blank")
-    page.add_init_script(NEVER)
-    page.route("**/ui/web/ahead.js", lambda route: route.abort())
-    page.goto(app_url)
+    if fails:
+        page.add_init_script(NEVER)
+        page.route("**/ui/web/ahead.js", lambda route: route.abort())
+    else:  # nor does it ever come
+        hold(page, "**/ui/web/ahead.js")
+    page.goto(app_url, wait_until="commit")
     page.wait_for_selector(f"{WHOLE}[data-whole]")
     page.wait_for_selector(LANE)
+    page.wait_for_function(BAR)
 
 
 def test_a_panel_that_cannot_be_drawn_before_is_drawn_by_gradio(app_url: str, chromium: Any) -> None:
@@ -192,14 +216,78 @@ def test_what_is_done_before_gradio_is_there_is_kept(app_url: str, open_page: Ca
     page.wait_for_function("new URLSearchParams(location.search).get('lang') === 'zh'")
 
 
+def before_gradio(page: Any, address: str) -> Callable[[], None]:
+    """Opens the page as far as its bar; the returned function lets Gradio come."""
+    release = hold(page, GRADIO)
+    page.goto(address, wait_until="commit")
+    page.wait_for_selector(BAR_AHEAD)
+    return release
+
+
+def test_an_example_chosen_before_is_shown(app_url: str, open_page: Callable[..., Any]) -> None:
+    page = open_page("about:blank")
+    release = before_gradio(page, app_url)
+    page.locator("[data-example=cheetah]").click()
+    page.wait_for_selector("[data-awaited]")  # the map says that another one is on its way
+    page.locator(BAR_AHEAD).focus()
+    release()
+    page.locator("#attn-upload:focus").wait_for()
+    page.wait_for_selector(f"{WHOLE}[data-rows='27'][data-cols='40']")
+    page.wait_for_selector("[data-awaited]", state="detached")
+    page.wait_for_function("new URLSearchParams(location.search).get('example') === 'cheetah'")
+    page.go_back()
+    page.wait_for_selector(f"{WHOLE}[data-rows='40'][data-cols='40']")
+
+
+def test_the_example_shown_chosen_before_is_not_waited_for(app_url: str, open_page: Callable[..., Any]) -> None:
+    page = open_page("about:blank")
+    release = before_gradio(page, app_url)
+    page.locator("[data-example=lion]").click()
+    release()
+    page.wait_for_function(BAR)
+    page.wait_for_selector("[data-awaited]", state="detached")
+    page.wait_for_selector(f"{WHOLE}[data-whole][data-rows='40']")
+
+
+@pytest.mark.parametrize("way", ["chosen", "dropped"])
+def test_a_photograph_brought_before_is_shown(app_url: str, open_page: Callable[..., Any], way: str) -> None:
+    page = open_page("about:blank")
+    release = before_gradio(page, app_url)
+    if way == "chosen":
+        with page.expect_file_chooser() as chooser:
+            page.locator(BAR_AHEAD).click()
+        chooser.value.set_files(get_image("cheetah.jpg"))
+    else:
+        page.evaluate(DROP, base64.b64encode(Path(get_image("cheetah.jpg")).read_bytes()).decode())
+    page.locator(".ap-said").filter(has_text=text("en", "page.photograph.sending")).wait_for()
+    release()
+    page.wait_for_selector(f"{WHOLE}[data-rows='27'][data-cols='40']")
+    page.locator(".ap-own[aria-pressed=true]").wait_for()
+    page.wait_for_function("document.querySelector('.ap-said').textContent === ''")
+
+
+def test_the_settings_asked_for_before_open(app_url: str, open_page: Callable[..., Any]) -> None:
+    page = open_page("about:blank")
+    release = before_gradio(page, app_url)
+    page.locator(".ap-settings").click()
+    release()
+    page.locator("#attn-settings").get_by_text(text("en", "page.weights.random"), exact=True).first.wait_for()
+    page.locator("#attn-settings").get_by_text(text("en", "page.weights.random"), exact=True).first.click()
+    page.wait_for_function("new URLSearchParams(location.search).get('weights') === 'random'")
+    page.keyboard.press("Escape")
+    page.locator("#attn-settings").wait_for(state="hidden")
+
+
 def test_the_story_asked_for_before_it_is_there_begins(app_url: str, open_page: Callable[..., Any]) -> None:
     page = open_page("about:blank", hand=False)
     release = hold(page, GRADIO)
     page.goto(app_url, wait_until="commit")
     page.wait_for_selector(MAP)
     page.locator(".attn-story-start").click()
+    page.wait_for_selector(".attn-story-start[aria-busy=true]")
     release()
     page.wait_for_function("new URLSearchParams(location.search).get('step') === 'where'")
+    page.wait_for_selector(".attn-story-start[aria-busy=false]")
     page.wait_for_function(
         """() => { const step = document.querySelector('#story-where')?.getBoundingClientRect();
           return step && step.top >= -1 && step.bottom > 0 && step.top < innerHeight / 2; }"""

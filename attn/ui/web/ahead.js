@@ -6,13 +6,13 @@ import { offerLanguages } from './texts.js';
 
 const place = document.getElementById('attn-ahead');
 const drawn = new Map(); // panel → its node, what stands in for Gradio as its host, and whether it has begun to be drawn
-const IDS = /#(attn-head|attn-see|attn-window|explorer)(?![\w-])/g;
+const IDS = /#(attn-head|attn-see|attn-upload|attn-window|explorer)(?![\w-])/g;
 
 // The page's looks, for the places here; as in Gradio's page they outweigh a panel's own.
 const looksHere = (css) => css.replace(IDS, ':is(#_ #_, [data-ahead="$1"])')
   .replaceAll('.gradio-container', ':is(.gradio-container, #attn-ahead)');
 
-// A host that keeps what it is told until Gradio's own is met.
+// A host that keeps what it is told until Gradio's own is met (`ready`).
 function makeHost(value) {
   let host = null;
   let met;
@@ -21,6 +21,7 @@ function makeHost(value) {
   const told = [];
   return {
     get value() { return host ? host.value : value; },
+    ready: meeting,
     watch: (callback) => (host ? host.watch(callback) : watchers.push(callback)),
     trigger: (...event) => (host ? host.trigger(...event) : told.push(event)),
     ask: async (...question) => (await meeting).ask(...question),
@@ -32,6 +33,20 @@ function makeHost(value) {
       told.forEach((event) => host.trigger(...event));
     },
   };
+}
+
+// Until everything of Gradio's that `selectors` name is there.
+function withWhat(selectors) {
+  const missing = () => selectors?.split(',').some((one) => !document.querySelector(one));
+  return new Promise((done) => {
+    if (!missing()) return done();
+    const watcher = new MutationObserver(() => {
+      if (missing()) return;
+      watcher.disconnect();
+      done();
+    });
+    watcher.observe(document.body, { childList: true, subtree: true });
+  });
 }
 
 function leave(panel) {
@@ -56,7 +71,8 @@ function move(node, element) {
 }
 
 /** Whether `panel` is drawn, or about to be: then it is in Gradio's `element` from now on, and `host` is its host. */
-export function adopted(panel, element, host) {
+export async function adopted(panel, element, host) {
+  await withWhat(drawn.get(panel)?.node.parentElement.dataset.with);
   const { node, standIn, begun } = drawn.get(panel) ?? {};
   if (!node) return false;
   node.parentElement.style.height = `${node.parentElement.offsetHeight}px`; // what is below it stays where it is
@@ -65,6 +81,10 @@ export function adopted(panel, element, host) {
     move(node, element);
     node.style.visibility = '';
   } else node.remove();
+  for (const one of place.querySelectorAll(`[data-until="${panel}"]`)) {
+    if (one === document.activeElement) document.getElementById(one.dataset.ahead)?.focus({ preventScroll: true });
+    one.remove();
+  }
   leave(panel);
   if (begun) standIn.meet(host);
   return begun;

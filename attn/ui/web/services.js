@@ -2,6 +2,7 @@
 //   attn:query {source, row, col, rows, cols}   attn:channel {source, channel}   attn:mechanism {source, name}
 //   attn:state {source, state, view}: the view that a share link holds, as a text and as it is
 //   attn:weighed {name, weights, heights}: what the channel mechanism shown weighs with, null while it is worked out
+//   attn:story {step}: the story is to begin there; attn:story-built: it can
 //   attn:answered: the server has answered what the page's script asked of it last
 //   attn:awaited {on}: whether the address asks for another map than the one shown
 import { language, onLanguage, setLanguage, t } from './texts.js';

@@ -39,7 +39,15 @@ export async function mount(element, host) {
     show(PLACES.includes(place) ? place : PLACES[0]);
   }
 
-  root.querySelector('.attn-story-start').addEventListener('click', () => {
+  // Pressed before the story is there it says so until it is.
+  const start = root.querySelector('.attn-story-start');
+  function wait(on) {
+    start.setAttribute('aria-busy', on);
+    start.querySelector('[aria-hidden]').textContent = on ? '…' : '▸';
+  }
+  on(root, 'attn:story-built', () => wait(false));
+  start.addEventListener('click', () => {
+    wait(!document.querySelector('.attn-story[data-state=ready]'));
     if (page.dataset.place !== PLACES[0]) go(PLACES[0]);
     emit('attn:story', { step: 1 });
   });

@@ -5,7 +5,9 @@ import { emit, latest, on, onSpoken } from '../../web/services.js';
 import { subscribe } from '../../web/shown.js';
 import { fillTexts, language, loadTexts, t } from '../../web/texts.js';
 import { closeNotices } from './notices.js';
-import { SAID_MS, again, hasBrought, hideSources, identity, isStale, takePhotographs } from './photograph.js';
+import {
+  SAID_MS, again, chooseWith, hasBrought, hideSources, identity, isStale, takePhotographs,
+} from './photograph.js';
 import { foldSections } from './sections.js';
 
 const ANSWERED_MS = 30000; // should nothing be heard of what was asked
@@ -13,7 +15,9 @@ const ANSWERED_MS = 30000; // should nothing be heard of what was asked
 export async function mount(element, host) {
   await loadTexts('page', 'window');
   const root = element.querySelector('.attn-page');
-  const page = element.closest('.gradio-container') ?? document.documentElement;
+  const around = () => root.closest('.gradio-container') ?? document.documentElement;
+  const early = root.closest('#attn-ahead')?.querySelector('[data-ahead="attn-upload"]'); // until Gradio's button is there
+  let met = false; // Gradio's page is
   const settings = root.querySelector('.ap-settings');
   const said = root.querySelector('.ap-said');
   const examples = [...root.querySelectorAll('[data-example]')];
@@ -83,21 +87,33 @@ export async function mount(element, host) {
   }
 
   // The address is ahead of what is shown: the map says that it is being worked out, until it comes, or a notice.
-  const notice = () => page.querySelector('.attn-banner')?.textContent.trim() ?? '';
+  const notice = () => around().querySelector('.attn-banner')?.textContent.trim() ?? '';
   let noticed = '';
+  let awaited = null; // what is marked with it
   const refusals = new MutationObserver(() => { if (notice() && notice() !== noticed) wait(false); });
   function wait(on) {
-    if (page.hasAttribute('data-awaited') === on) return;
-    page.toggleAttribute('data-awaited', on);
+    if (Boolean(awaited) === on) return;
+    awaited?.removeAttribute('data-awaited');
+    awaited = on ? around() : null;
+    awaited?.setAttribute('data-awaited', '');
     emit('attn:awaited', { on });
     noticed = notice();
-    if (on) refusals.observe(page, { childList: true, subtree: true, characterData: true });
+    if (on) refusals.observe(awaited, { childList: true, subtree: true, characterData: true });
     else refusals.disconnect();
   }
 
   function speak() {
     fillTexts(root);
+    if (early) early.textContent = t('window.photograph');
+    nameButton();
     write();
+  }
+
+  // Gradio's own button hears of another language from the server, which takes a while.
+  function nameButton() {
+    const button = document.querySelector('#attn-upload');
+    const words = [...button?.childNodes ?? []].find((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+    if (words) words.data = t('window.photograph');
   }
 
   function nameLanguage() {
@@ -114,22 +130,26 @@ export async function mount(element, host) {
   // --- the settings' panel
 
   function open(wanted, { focus = true } = {}) {
-    if (wanted) page.dataset.settings = '';
-    else delete page.dataset.settings;
+    if (wanted) around().dataset.settings = '';
+    else delete around().dataset.settings;
     settings.setAttribute('aria-expanded', wanted);
     if (wanted && focus) document.querySelector('#attn-settings :is(input, button, select)')?.focus();
   }
 
-  settings.addEventListener('click', () => open(page.dataset.settings === undefined));
+  const isOpen = () => around().dataset.settings !== undefined;
+  settings.addEventListener('click', async () => {
+    await host.ready;
+    open(!isOpen());
+  });
   document.addEventListener('keydown', (event) => {
-    if (event.key !== 'Escape' || page.dataset.settings === undefined) return;
+    if (event.key !== 'Escape' || !isOpen()) return;
     event.stopPropagation(); // what is open is closed first
     open(false);
     settings.focus();
   }, true);
   document.addEventListener('pointerdown', (event) => {
     const inside = event.target.closest?.('#attn-settings, .ap-settings, .options, [role=listbox], .toast-wrap');
-    if (page.dataset.settings !== undefined && !inside) open(false);
+    if (isOpen() && !inside) open(false);
   });
 
   // --- photographs
@@ -150,6 +170,7 @@ export async function mount(element, host) {
   function answered() {
     clearTimeout(commanding);
     commanding = 0;
+    if (!Object.keys(asking).length) wait(false);
     if (next) send();
   }
 
@@ -159,9 +180,9 @@ export async function mount(element, host) {
     asking = {};
     wait(false);
   };
-  document.querySelector('#attn-settings')?.addEventListener('click', choose);
   examples.forEach((button) => button.addEventListener('click', () => {
     choose();
+    if (!met) wait(true);
     command({ example: button.dataset.example });
   }));
 
@@ -196,7 +217,8 @@ export async function mount(element, host) {
     command(asking);
   }
 
-  window.attn.page = {
+  // For scripts of the page around, and for its tests.
+  const page = {
     // Sets any of example, stem, stage, detail, side, weights, position and seed, and inspects anew; opens a place;
     // mechanism and query ([row, column]) are the panels' own and need no request.
     set({ place, mechanism, query, ...others }) {
@@ -228,7 +250,6 @@ export async function mount(element, host) {
     write();
   });
   closeNotices();
-  foldSections(document.querySelector('#attn-reference'));
   onAsked(root, restore);
   onSpoken(root, () => {
     speak();
@@ -241,8 +262,17 @@ export async function mount(element, host) {
   place = latest('attn:place')?.place ?? null;
   fillBench();
   hideSources();
-  const within = ownsDocument() ? document : page;
+  const within = ownsDocument() ? document : around();
   takePhotographs({ host, say, within, strides: JSON.parse(root.dataset.strides) });
   speak();
   nameLanguage();
+  if (early) chooseWith(early);
+  // With Gradio's page around it; where the bar is drawn before that, it has until then what needs none.
+  Promise.resolve(host.ready).then(() => {
+    met = true;
+    nameButton();
+    document.querySelector('#attn-settings')?.addEventListener('click', choose);
+    foldSections(document.querySelector('#attn-reference'));
+    window.attn.page = page;
+  });
 }

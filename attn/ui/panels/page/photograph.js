@@ -79,6 +79,16 @@ const fields = () => [
   document.querySelector('#photograph input[type=file]'),
 ];
 
+/** Has `button` open a chooser of the page's own: Gradio's is not there yet. */
+export function chooseWith(button) {
+  const field = Object.assign(document.createElement('input'), { type: 'file', accept: 'image/*' });
+  field.addEventListener('change', () => { if (field.files.length) take(field.files[0]); });
+  button.addEventListener('click', () => {
+    getReady();
+    field.click();
+  });
+}
+
 const folderOf = (path) => path.split(/[\\/]/).at(-2);
 
 const pictureOf = (transfer) => [...(transfer?.files ?? [])].find(({ type }) => type.startsWith('image/'));

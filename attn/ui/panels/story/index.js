@@ -215,6 +215,7 @@ export async function mount(element, host) {
             type: 'button', class: 'st-leave', title: say('leave.title'), click: toWindow,
           }, `↑ ${say('leave')}`)))));
     root.dataset.state = 'ready';
+    emit('attn:story-built');
     new ResizeObserver(([{ target }]) => {
       root.style.setProperty('--st-stage', `${target.offsetHeight}px`); // it lies over the steps on a phone
     }).observe(root.querySelector('.st-stage'));
