@@ -15,8 +15,8 @@ from attn.ui.address import LINKED
 from attn.ui.component import AHEAD, early_words
 from attn.ui.modules import ADDRESS, base_expression, imports, version
 
-PANELS = ("head", "explorer", "page")  # what comes first
-TEXTS = ("language", "figure", "window", "page", "explorer")  # what they say
+PANELS = ("head", "explorer", "page", "lane")  # what comes first
+TEXTS = ("language", "figure", "window", "page", "explorer", "channels")  # what they say
 LONGEST_MS = 1500  # that Gradio's script waits for the map
 # An embedded window and one for a lecture room are laid out as such before anything is drawn: nothing jumps.
 LAID_OUT = """<script>
