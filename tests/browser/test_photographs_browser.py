@@ -216,6 +216,34 @@ def test_an_older_questions_answer_does_not_take_its_place(page: Any) -> None:
     page.wait_for_function("() => !new URLSearchParams(location.search).has('example')")
 
 
+def test_back_leads_to_ones_own_photograph(page: Any) -> None:
+    """No address holds it, the page does."""
+    choose(page, jpeg(photograph()))
+    wait_for_grid(page, 30, 40)
+    for place in ("bench", "reference"):
+        page.locator(f"nav [data-place={place}]").click()
+    page.go_back()
+    page.locator("#attn-bench").wait_for()
+    page.go_back()
+    quiet(page)
+    wait_for_grid(page, 30, 40)
+    page.locator("[data-example=tower]").click()
+    wait_for_grid(page, 40, 25)
+    page.wait_for_function("() => new URLSearchParams(location.search).get('example') === 'tower'")
+    page.go_back()
+    wait_for_grid(page, 30, 40)
+    page.locator(".ap-own[aria-pressed=true]").wait_for()
+    quiet(page)
+    page.go_back()
+    wait_for_grid(page, 40, 40)
+    quiet(page)
+    for rows, cols in ((30, 40), (40, 25)):
+        page.go_forward()
+        wait_for_grid(page, rows, cols)
+        quiet(page)
+    assert "example=tower" in page.url
+
+
 def hold(page: Any) -> None:
     """Keeps photographs from leaving the page until `release`."""
     page.evaluate(

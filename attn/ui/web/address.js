@@ -62,6 +62,12 @@ export function remember(changes, { step = false } = {}) {
   history.scrollRestoration = parts.step ? 'manual' : 'auto'; // a step of the story scrolls to its own place
 }
 
+/** Keeps with this step of the history what no address can hold; and what was kept with it. */
+export function keep(things) {
+  if (own) history.replaceState({ ...history.state, ...things }, '');
+}
+export const kept = (name) => history.state?.[name] ?? null;
+
 /** The changes that take out what belonged to the last photograph. */
 export const forgotten = () => Object.fromEntries(OF_PHOTOGRAPH.map((name) => [name, null]));
 

@@ -1,6 +1,6 @@
 // The bar over the window: photographs one click away, the settings' panel, the link; and the page's part of the
 // address, which it keeps in step with what is shown, back and forward included.
-import { asked, forgotten, link, onAsked, ownsDocument, remember } from '../../web/address.js';
+import { asked, forgotten, keep, kept, link, onAsked, ownsDocument, remember } from '../../web/address.js';
 import { emit, latest, on, onSpoken } from '../../web/services.js';
 import { subscribe } from '../../web/shown.js';
 import { fillTexts, language, loadTexts, t } from '../../web/texts.js';
@@ -71,12 +71,14 @@ export async function mount(element, host) {
   function shown() {
     const other = identity(host.value?.photograph) !== identity(photograph);
     photograph = host.value?.photograph;
-    if (!controls().example) asking = {}; // somebody's own photograph: no step leads to one
-    const back = Object.keys(asking).length > 0;
+    const returned = asking.example === '' && !controls().example; // to somebody's own photograph
+    if (!controls().example) asking = {};
+    const back = returned || Object.keys(asking).length > 0;
     if (Object.entries(asking).every(([name, value]) => String(controls()[name]) === String(value))) {
       const step = other && !back && controls().example !== arriving;
       asking = {};
       remember(step ? { ...forgotten(), ...controls() } : controls(), { step });
+      keep({ photograph: controls().example ? null : identity(photograph) });
     } // else it was asked for by a step that has been left since: the address is ahead, and what it asks for follows
     arriving = null;
     wait(Object.keys(asking).length > 0);
@@ -206,6 +208,16 @@ export async function mount(element, host) {
   // What the address asks for, back or forward: the server is asked only where the controls are others.
   function restore(wanted) {
     const now = { ...controls(), ...asking };
+    const mine = wanted.example ? null : kept('photograph'); // no address can hold it
+    if (hasBrought(mine)) {
+      wanted = { ...wanted, example: '' };
+      if (now.example || identity(photograph) !== mine) {
+        asking = { ...asking, example: '' };
+        now.example = '';
+        wait(true);
+        again(mine);
+      }
+    }
     const changes = {};
     for (const name of Object.keys(now)) {
       const value = wanted[name] ?? opening[name] ?? now[name];

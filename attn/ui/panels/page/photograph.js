@@ -21,10 +21,11 @@ let overtaken = false; // another photograph, as an example, was asked for since
 // Folder of the last one's map, until another photograph is asked for: an answer to an older question may come after it.
 let owed = null;
 let given = null; // Gradio's value of it
-// The last one: {file, number, value} with Gradio's value of it, and {width, height, size} where it went smaller.
+// The last one: {file, name, value} with Gradio's value of it, and {width, height, size} where it went smaller.
 let sent = null;
-const numbers = new Map(); // folder on the server → number of the photograph that was brought
-let count = 0;
+const names = new Map(); // folder on the server → name of the photograph that was brought
+const files = new Map(); // name → the photograph
+const opened = Date.now().toString(36); // the browser's history, where the names stand, outlives the page
 
 /** From now on takes what is brought; `now` is {host, within: the page, strides: {stage: {detail: px}}, say(key, ms)}. */
 export function takePhotographs(now) {
@@ -72,7 +73,7 @@ export function hideSources() {
 }
 
 /** What tells one photograph from another, for the name of its folder on the server: one may be sent several times. */
-export const identity = (folder) => numbers.get(folder) ?? folder;
+export const identity = (folder) => names.get(folder) ?? folder;
 
 const fields = () => [
   document.querySelector('#attn-upload')?.parentElement.querySelector('input[type=file]'),
@@ -115,9 +116,9 @@ export function taken(names, values, session) {
   return answer;
 }
 
-/** Whether there is a photograph that can be brought again, and bringing it. */
-export const hasBrought = () => sent !== null;
-export const again = () => take(sent.file);
+/** Whether there is a photograph that can be brought again, and bringing it: by its identity, or else the last. */
+export const hasBrought = (one) => (one === undefined ? sent !== null : files.has(one));
+export const again = (one) => take(files.get(one) ?? sent.file);
 
 /** Of `kept`: the photograph as it was sent last. */
 export const kept = () => sent.value;
@@ -158,7 +159,7 @@ async function settledFor(names, values) {
     const response = await fetch(UPLOAD, { method: 'POST', body: form });
     if (!response.ok) throw new Error(`${response.status} ${UPLOAD}`);
     const [path] = await response.json();
-    remember(sent.file, sent.number, { ...sent.value, path }, small);
+    remember(sent.file, sent.name, { ...sent.value, path }, small);
     given = sent.value;
     page.say('');
   } catch (error) {
@@ -179,8 +180,7 @@ async function send(file, names, values, session) {
     const response = await fetch(ADDRESS, { method: 'POST', body: form });
     if (!response.ok) return [, , , notice(await sentence(response))];
     answer = unpack(await response.arrayBuffer());
-    count += 1;
-    remember(file, count, answer.photograph, small);
+    remember(file, nameOf(file), answer.photograph, small);
   } catch (error) {
     console.error(error);
     return [, , , notice(t('page.photograph.failed'))];
@@ -192,12 +192,16 @@ async function send(file, names, values, session) {
   return [explorer, bridge, given, banner, ''];
 }
 
-function remember(file, number, value, { blob, width, height, size = null }) {
+function remember(file, name, value, { blob, width, height, size = null }) {
   if (sent) URL.revokeObjectURL(sent.value.url);
   // Shown from here: nothing of it is fetched again.
-  sent = { file, number, value: { ...value, url: URL.createObjectURL(blob ?? file) }, width, height, size };
-  numbers.set(folderOf(value.path), `photograph ${number}`);
+  sent = { file, name, value: { ...value, url: URL.createObjectURL(blob ?? file) }, width, height, size };
+  names.set(folderOf(value.path), name);
+  files.set(name, file);
 }
+
+// Brought again it is the same photograph.
+const nameOf = (file) => [...files].find(([, one]) => one === file)?.[0] ?? `photograph ${files.size + 1} of ${opened}`;
 
 // --- what travels
 
