@@ -12,7 +12,7 @@ from gradio.media import get_image
 
 from attn.texts import text
 from attn.ui.ahead import LONGEST_MS
-from tests.conftest import BAR, PATIENCE_S
+from tests.conftest import BAR, PATIENCE_S, quiet
 
 pytestmark = pytest.mark.browser
 
@@ -249,7 +249,7 @@ def test_the_example_shown_chosen_before_is_not_waited_for(app_url: str, open_pa
     page.wait_for_selector(f"{WHOLE}[data-whole][data-rows='40']")
 
 
-@pytest.mark.parametrize("way", ["chosen", "dropped"])
+@pytest.mark.parametrize("way", ["chosen", "dropped", "dropped after an example was chosen"])
 def test_a_photograph_brought_before_is_shown(app_url: str, open_page: Callable[..., Any], way: str) -> None:
     page = open_page("about:blank")
     release = before_gradio(page, app_url)
@@ -258,12 +258,17 @@ def test_a_photograph_brought_before_is_shown(app_url: str, open_page: Callable[
             page.locator(BAR_AHEAD).click()
         chooser.value.set_files(get_image("cheetah.jpg"))
     else:
+        if way != "dropped":
+            page.locator("[data-example=tower]").click()
         page.evaluate(DROP, base64.b64encode(Path(get_image("cheetah.jpg")).read_bytes()).decode())
     page.locator(".ap-said").filter(has_text=text("en", "page.photograph.sending")).wait_for()
     release()
     page.wait_for_selector(f"{WHOLE}[data-rows='27'][data-cols='40']")
     page.locator(".ap-own[aria-pressed=true]").wait_for()
     page.wait_for_function("document.querySelector('.ap-said').textContent === ''")
+    quiet(page)
+    page.wait_for_selector(f"{WHOLE}[data-rows='27'][data-cols='40']")
+    assert page.locator("[data-awaited]").count() == 0
 
 
 def test_the_settings_asked_for_before_open(app_url: str, open_page: Callable[..., Any]) -> None:
@@ -276,6 +281,26 @@ def test_the_settings_asked_for_before_open(app_url: str, open_page: Callable[..
     page.wait_for_function("new URLSearchParams(location.search).get('weights') === 'random'")
     page.keyboard.press("Escape")
     page.locator("#attn-settings").wait_for(state="hidden")
+
+
+def test_the_settings_asked_for_before_can_be_called_off(app_url: str, open_page: Callable[..., Any]) -> None:
+    page = open_page("about:blank")
+    release = before_gradio(page, app_url)
+    page.locator(".ap-settings").click()
+    page.wait_for_selector(".ap-settings[aria-expanded=true]")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".ap-settings[aria-expanded=false]")
+    release()
+    page.wait_for_function(BAR)
+    assert page.locator("#attn-settings").is_hidden()
+
+
+def test_the_language_asked_for_names_the_document(app_url: str, open_page: Callable[..., Any]) -> None:
+    page = open_page("about:blank", locale="en-GB")
+    release = before_gradio(page, f"{app_url}?lang=zh")
+    release()
+    page.wait_for_function(BAR)
+    assert page.locator("html").get_attribute("lang") == "zh-CN"
 
 
 def test_the_story_asked_for_before_it_is_there_begins(app_url: str, open_page: Callable[..., Any]) -> None:

@@ -16,7 +16,7 @@ export async function mount(element, host) {
   await loadTexts('page', 'window');
   const root = element.querySelector('.attn-page');
   const around = () => root.closest('.gradio-container') ?? document.documentElement;
-  const early = root.closest('#attn-ahead')?.querySelector('[data-ahead="attn-upload"]'); // until Gradio's button is there
+  const early = root.closest('#attn-ahead')?.querySelector('[data-ahead="attn-upload"]'); // until Gradio's is there
   let met = false; // Gradio's page is
   const settings = root.querySelector('.ap-settings');
   const said = root.querySelector('.ap-said');
@@ -29,7 +29,8 @@ export async function mount(element, host) {
   const thumbnail = own.firstElementChild;
   let drawn = false; // there is one in it
   let place = null;
-  let saying = 0;
+  let saying = ''; // a key
+  let silence = 0; // a timer, until it is said no more
   let commanding = 0; // a timer, while what was asked of the server is not answered
   let next = null; // what is asked for then: {control: value}
   let stale = true; // the bench shows other controls than these, or nothing yet
@@ -42,9 +43,10 @@ export async function mount(element, host) {
 
   /** Says `key` until something else is to be said, or for so long. */
   function say(key, milliseconds) {
-    clearTimeout(saying);
+    clearTimeout(silence);
+    saying = key;
     said.textContent = key ? t(key) : '';
-    if (milliseconds) saying = setTimeout(say, milliseconds);
+    if (milliseconds) silence = setTimeout(say, milliseconds);
   }
 
   function write() {
@@ -106,6 +108,7 @@ export async function mount(element, host) {
 
   function speak() {
     fillTexts(root);
+    if (saying) said.textContent = t(saying);
     if (early) early.textContent = t('window.photograph');
     nameButton();
     write();
@@ -131,27 +134,26 @@ export async function mount(element, host) {
 
   // --- the settings' panel
 
+  let isOpen = false; // or will be, when it is there
   function open(wanted, { focus = true } = {}) {
+    isOpen = wanted;
+    settings.setAttribute('aria-expanded', wanted);
+    if (!met) return;
     if (wanted) around().dataset.settings = '';
     else delete around().dataset.settings;
-    settings.setAttribute('aria-expanded', wanted);
     if (wanted && focus) document.querySelector('#attn-settings :is(input, button, select)')?.focus();
   }
 
-  const isOpen = () => around().dataset.settings !== undefined;
-  settings.addEventListener('click', async () => {
-    await host.ready;
-    open(!isOpen());
-  });
+  settings.addEventListener('click', () => open(!isOpen));
   document.addEventListener('keydown', (event) => {
-    if (event.key !== 'Escape' || !isOpen()) return;
+    if (event.key !== 'Escape' || !isOpen) return;
     event.stopPropagation(); // what is open is closed first
     open(false);
     settings.focus();
   }, true);
   document.addEventListener('pointerdown', (event) => {
     const inside = event.target.closest?.('#attn-settings, .ap-settings, .options, [role=listbox], .toast-wrap');
-    if (isOpen() && !inside) open(false);
+    if (isOpen && !inside) open(false);
   });
 
   // --- photographs
@@ -160,7 +162,7 @@ export async function mount(element, host) {
   // younger was asked without knowing its answer.
   function command(wanted) {
     next = { ...next, ...wanted };
-    if (!commanding) send();
+    if (met && !commanding) send();
   }
 
   function send() {
@@ -172,7 +174,6 @@ export async function mount(element, host) {
   function answered() {
     clearTimeout(commanding);
     commanding = 0;
-    if (!Object.keys(asking).length) wait(false);
     if (next) send();
   }
 
@@ -184,9 +185,15 @@ export async function mount(element, host) {
   };
   examples.forEach((button) => button.addEventListener('click', () => {
     choose();
-    if (!met) wait(true);
+    if (!met && button.dataset.example !== controls().example) wait(true);
     command({ example: button.dataset.example });
   }));
+
+  // Of what has not been asked for yet, a photograph that is brought takes the example's place.
+  function took() {
+    const { example: _, ...others } = next ?? {};
+    next = Object.keys(others).length ? others : null;
+  }
 
   own.addEventListener('click', () => {
     if (own.getAttribute('aria-pressed') === 'true') return;
@@ -265,7 +272,6 @@ export async function mount(element, host) {
   onAsked(root, restore);
   onSpoken(root, () => {
     speak();
-    say('');
     remember({ lang: language() });
     nameLanguage();
   });
@@ -275,7 +281,7 @@ export async function mount(element, host) {
   fillBench();
   hideSources();
   const within = ownsDocument() ? document : around();
-  takePhotographs({ host, say, within, strides: JSON.parse(root.dataset.strides) });
+  takePhotographs({ host, say, took, within, strides: JSON.parse(root.dataset.strides) });
   speak();
   nameLanguage();
   if (early) chooseWith(early);
@@ -283,6 +289,9 @@ export async function mount(element, host) {
   Promise.resolve(host.ready).then(() => {
     met = true;
     nameButton();
+    nameLanguage(); // Gradio's script has named the browser's
+    if (isOpen) open(true, { focus: [settings, document.body].includes(document.activeElement) });
+    if (next) send();
     document.querySelector('#attn-settings')?.addEventListener('click', choose);
     foldSections(document.querySelector('#attn-reference'));
     window.attn.page = page;

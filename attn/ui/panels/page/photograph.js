@@ -27,7 +27,10 @@ const names = new Map(); // folder on the server → name of the photograph that
 const files = new Map(); // name → the photograph
 const opened = Date.now().toString(36); // the browser's history, where the names stand, outlives the page
 
-/** From now on takes what is brought; `now` is {host, within: the page, strides: {stage: {detail: px}}, say(key, ms)}. */
+/**
+ * From now on takes what is brought; `now` is {host, within: the page, strides: {stage: {detail: px}}, say(key, ms),
+ * took(): called when something is}.
+ */
 export function takePhotographs(now) {
   const first = !page;
   page = now;
@@ -97,6 +100,7 @@ const pictureOf = (transfer) => [...(transfer?.files ?? [])].find(({ type }) => 
 function take(file) {
   brought.push(file);
   page.say('page.photograph.sending');
+  page.took();
   page.host.trigger('take');
 }
 
