@@ -335,7 +335,9 @@ def _measure(
     import ray.data
 
     try:
-        ray.init(num_cpus=workers if "RAY_ADDRESS" not in os.environ else None, include_dashboard=False)
+        # A cluster is the one that is named. Left to itself Ray takes the last one started here, which may be dead.
+        named = "RAY_ADDRESS" in os.environ
+        ray.init(None if named else "local", num_cpus=None if named else workers, include_dashboard=False)
     except Exception as error:  # Ray raises plain ones
         raise RuntimeError(f"Ray could not start: {str(error).splitlines()[0]}") from error
     try:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -263,6 +264,24 @@ def test_a_folder_becomes_parquet_and_a_second_run_adds_what_is_new(folder: Path
     assert len(other.stderr.splitlines()) == 1
     assert "longest_side 64, not 80" in other.stderr
     assert parquet.read_table(out).num_rows == 9
+
+
+@needs_ray
+def test_a_cluster_that_died_is_not_asked_for(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as short:  # the paths of sockets are
+        known = Path(short) / "ray" / "ray_current_cluster"
+        known.parent.mkdir()
+        known.write_text("127.0.0.1:9")  # where Ray notes the last one started here
+        ran = subprocess.run(
+            command(folder, tmp_path / "out"),
+            cwd=ROOT,
+            env={**os.environ, "RAY_TMPDIR": short},
+            capture_output=True,
+            text=True,
+        )
+        assert ran.returncode == 0, ran.stderr
+    assert list((tmp_path / "out").glob("*.parquet"))
 
 
 @needs_ray
