@@ -104,18 +104,19 @@ export function makeArrival(root, state, host, { show, rowSuffices, schedule, co
 
   // All queries of the map that is shown, `data`, if it is then, and once there is somebody to point at it.
   async function complete(value, data) {
+    const waited = () => !rest || rest.value.key === data.key; // else another map's have been asked for since
     try {
       await somebody;
       if (state.data !== data) return;
       const factors = await fetchLogits(value.arrays.url);
       if (state.data !== data) return;
-      settle();
+      if (waited()) settle();
       const { tolerance, checked } = value;
       Object.assign(data, { factors, source: logitsOf(factors), tolerance, checked });
       completed();
     } catch (error) {
       console.error(error);
-      if (state.data === data) lose(value);
+      if (state.data === data && waited()) lose(value);
     }
   }
 
